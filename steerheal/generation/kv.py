@@ -1,0 +1,66 @@
+"""Keys and values of B slots, each with its own position; active slots lie at the front."""
+
+import torch
+from transformers.cache_utils import Cache
+
+from steerheal.students.base import Base
+
+
+class SlotCache(Cache):
+    """Per block k, v [B, Hkv, T, D]. The kind of pass decides what `update` writes and returns.
+
+    prefill: new slots start … start + m, whose keys are their own sequence; decode: one token for each of the first
+    n slots; extend: several tokens for listed slots.
+    """
+
+    def __init__(self, base: Base, slots: int, length: int):
+        config = base.config
+        heads = config.num_key_value_heads
+        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        shape = (slots, heads, length, width)
+        make = lambda: [torch.zeros(shape, device=base.device, dtype=base.dtype) for _ in base.blocks]  # noqa: E731
+        self.k, self.v = make(), make()
+        self.layers = []
+        self._write = self._prefill
+        self._slots: slice | torch.Tensor = slice(0, 0)
+        self._positions = torch.empty(0)
+        self._keys = 0
+
+    def prefill(self, start: int, count: int) -> "SlotCache":
+        """The next pass fills slots start … start + count from position 0."""
+        self._write, self._slots = self._prefill, slice(start, start + count)
+        return self
+
+    def decode(self, positions: torch.Tensor, keys: int) -> "SlotCache":
+        """The next pass adds one token at positions [n] to the first n slots and reads `keys` positions."""
+        self._write, self._slots = self._decode, torch.arange(len(positions), device=positions.device)
+        self._positions, self._keys = positions, keys
+        return self
+
+    def extend(self, slots: torch.Tensor, positions: torch.Tensor, keys: int) -> "SlotCache":
+        """The next pass adds tokens at positions [m, S] to `slots` [m] and reads `keys` positions."""
+        self._write, self._slots, self._positions, self._keys = self._extend, slots, positions, keys
+        return self
+
+    def move(self, source: int, target: int) -> None:
+        """Copy slot `source` over slot `target`."""
+        for buffer in (*self.k, *self.v):
+            buffer[target] = buffer[source]
+
+    def get_seq_length(self, *_: object) -> int:
+        return 0
+
+    def update(self, key, value, layer_idx, *_: object, **__: object):
+        return self._write(self.k[layer_idx], key), self._write(self.v[layer_idx], value)
+
+    def _prefill(self, buffer: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+        buffer[self._slots, :, : new.shape[2]] = new
+        return new
+
+    def _decode(self, buffer: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+        buffer[self._slots, :, self._positions] = new[:, :, 0]
+        return buffer[: len(self._slots), :, : self._keys]
+
+    def _extend(self, buffer: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+        buffer[self._slots[:, None], :, self._positions] = new.transpose(1, 2)
+        return buffer[self._slots, :, : self._keys]

@@ -1,0 +1,128 @@
+"""A low-rank adapter: at each adapted linear layer (a site), y += scale · (x Aᵀ) Bᵀ (Hu et al. 2021, LoRA).
+
+A history of adapters is one adapter whose ranks are concatenated: A = [A₁; A₂; …], B = [s₁B₁, s₂B₂, …], scale 1.
+On disk an adapter is ordinary PEFT: `adapter_config.json` and `adapter_model.safetensors`.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from steerheal.errors import UserError
+
+CONFIG_FILE = "adapter_config.json"
+WEIGHTS_FILE = "adapter_model.safetensors"
+PREFIX = "base_model.model."
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """a: site → [r, in], b: site → [out, r]; sites are module names inside the model."""
+
+    a: dict[str, torch.Tensor]
+    b: dict[str, torch.Tensor]
+    scale: float
+
+    @property
+    def rank(self) -> int:
+        """The common rank r of all sites."""
+        return next(iter(self.a.values())).shape[0]
+
+    def finite(self) -> bool:
+        """Whether every weight is finite."""
+        return all(bool(torch.isfinite(t).all()) for t in [*self.a.values(), *self.b.values()])
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> "Adapter":
+        """The same adapter elsewhere."""
+        return Adapter(
+            {site: t.to(device, dtype) for site, t in self.a.items()},
+            {site: t.to(device, dtype) for site, t in self.b.items()},
+            self.scale,
+        )
+
+
+def fold(history: Sequence[Adapter]) -> Adapter:
+    """One adapter equal to the sum of `history`, of rank Σ rᵢ and scale 1. All must have the same sites."""
+    sites = history[0].a.keys()
+    if any(adapter.a.keys() != sites for adapter in history):
+        raise ValueError("adapters of one history must cover the same sites")
+    return Adapter(
+        {site: torch.cat([h.a[site] for h in history]) for site in sites},
+        {site: torch.cat([h.b[site] * h.scale for h in history], dim=1) for site in sites},
+        1.0,
+    )
+
+
+def to_peft(adapter: Adapter, base_name: str, fingerprint: str, decoder: str) -> dict[str, bytes]:
+    """The two files of a PEFT folder, by name.
+
+    `decoder` is the module name of the decoder inside the model (`model`, say): sites below it are named
+    `DECODER.layers.N.….MODULE`. `fingerprint` identifies the base and is kept among the weights' metadata.
+    """
+    blocks = sorted({int(site.removeprefix(f"{decoder}.layers.").split(".")[0]) for site in adapter.a})
+    config = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": base_name,
+        "r": adapter.rank,
+        "lora_alpha": adapter.scale * adapter.rank,
+        "lora_dropout": 0.0,
+        "bias": "none",
+        "target_modules": sorted({site.rsplit(".", 1)[1] for site in adapter.a}),
+        "layers_to_transform": blocks,
+        "layers_pattern": "layers",
+        "inference_mode": True,
+    }
+    tensors = {}
+    for site in adapter.a:
+        tensors[f"{PREFIX}{site}.lora_A.weight"] = adapter.a[site].cpu().contiguous()
+        tensors[f"{PREFIX}{site}.lora_B.weight"] = adapter.b[site].cpu().contiguous()
+    return {
+        CONFIG_FILE: (json.dumps(config, indent=1) + "\n").encode(),
+        WEIGHTS_FILE: save_tensors(tensors, {"format": "pt", "steerheal_base": fingerprint}),
+    }
+
+
+def from_peft(folder: Path, shapes: dict[str, tuple[int, int]]) -> Adapter:
+    """Read a PEFT LoRA folder for a model whose linear layers have `shapes` (site → (in, out)).
+
+    Raises UserError when a file is missing, damaged or not finite, or when it was made for another model.
+    """
+    try:
+        config = json.loads((folder / CONFIG_FILE).read_text())
+        tensors = load_tensors((folder / WEIGHTS_FILE).read_bytes())
+    except FileNotFoundError as missing:
+        raise UserError(f"{missing.filename}: not found; an adapter folder holds {CONFIG_FILE} and {WEIGHTS_FILE}")
+    except (SafetensorError, ValueError) as damage:
+        raise UserError(f"{folder}: damaged adapter ({damage}); copy it again or heal again")
+    if config.get("peft_type") != "LORA" or config.get("use_dora") or config.get("bias", "none") != "none":
+        raise UserError(f"{folder / CONFIG_FILE}: peft_type: only plain LoRA without bias is supported")
+    a, b = {}, {}
+    for name, tensor in tensors.items():
+        site, _, kind = name.removeprefix(PREFIX).rpartition(".lora_")
+        (a if kind == "A.weight" else b)[site] = tensor.float()
+    _check_sites(folder, config, a, b, shapes)
+    divisor = config["r"] ** 0.5 if config.get("use_rslora") else config["r"]
+    adapter = Adapter(a, b, config["lora_alpha"] / divisor)
+    if not adapter.finite():
+        raise UserError(f"{folder / WEIGHTS_FILE}: holds NaN or infinite weights; heal again")
+    return adapter
+
+
+def _check_sites(folder: Path, config: dict, a: dict, b: dict, shapes: dict[str, tuple[int, int]]) -> None:
+    made_for = config.get("base_model_name_or_path")
+    if not a or a.keys() != b.keys():
+        raise UserError(f"{folder / WEIGHTS_FILE}: lora_A and lora_B do not pair up; is it a LoRA adapter?")
+    for site in a:
+        if site not in shapes:
+            raise UserError(f"{folder}: made for {made_for}: the loaded model has no layer {site}; use its own base")
+        if (a[site].shape[1], b[site].shape[0]) != shapes[site] or a[site].shape[0] != b[site].shape[1]:
+            raise UserError(f"{folder}: made for {made_for}: shapes of {site} differ from the model; use its own base")
+        if a[site].shape[0] != config["r"]:
+            raise UserError(f"{folder / CONFIG_FILE}: r: {config['r']} differs from the weights' rank at {site}")
