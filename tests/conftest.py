@@ -1,0 +1,19 @@
+"""Fixtures shared by the tests."""
+
+import pytest
+import torch
+from tiny import FAMILIES, load
+
+torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session", params=FAMILIES)
+def tiny_base(request, tmp_path_factory):
+    """The tiny model of each family in float64."""
+    return load(request.param, tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def llama_base(tmp_path_factory):
+    """One tiny model in float64 where the family does not matter."""
+    return load("llama", tmp_path_factory.mktemp("tiny"))
