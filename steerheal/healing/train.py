@@ -1,0 +1,249 @@
+"""Heal: train fresh adapters on kept completions under a barrier, K of them in one pass.
+
+loss of a slot = mean over a step's completions of (nll + lam · relu(divergence − tau)) + spectral_lam · σ(ΔW), where
+nll is a completion's mean over its tokens and divergence its aggregated KL to the reference. The slots' losses are
+summed for one backward pass; nothing else is shared, so a slot that diverges leaves the others untouched.
+"""
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from steerheal.healing.divergence import AGGREGATIONS, barrier
+from steerheal.healing.examples import Example, split, steps
+from steerheal.healing.losses import Positions, position_losses
+from steerheal.healing.optimiser import StackedAdamW, schedule, slot_norms
+from steerheal.healing.pack import PackedAdapters, fresh_adapter
+from steerheal.healing.spectral import SpectralPenalty
+from steerheal.students.adapter import Adapter
+from steerheal.students.base import Base, Plan
+from steerheal.students.batching import batches, pad, sight_of
+from steerheal.students.rows import GroupedAdapters, Student
+
+PRESSURE_POINTS = 20
+
+
+@dataclass(frozen=True)
+class HealTask:
+    """One adapter to train: `settings` is the heal section, with lam as it holds for the round."""
+
+    examples: tuple[Example, ...]
+    student: Student
+    reference: Student
+    settings: Any
+    seed: int
+
+
+@dataclass
+class Healed:
+    """adapter is None when the slot diverged at step `diverged`.
+
+    steps: per step nll, divergence, loss, lr; validation: per epoch (0 = before training) nll and divergence on the
+    held-out completions; pressure: at about 20 steps both gradient norms and their ratio.
+    """
+
+    adapter: Adapter | None = None
+    diverged: int | None = None
+    steps: list[dict] = field(default_factory=list)
+    validation: list[dict] = field(default_factory=list)
+    pressure: list[dict] = field(default_factory=list)
+
+
+@dataclass
+class _Slot:
+    task: HealTask
+    healed: Healed
+    batches: list[list[Example]]
+    held_out: list[Example]
+    per_epoch: int
+    pressure_at: set[int]
+
+
+def heal(
+    base: Base, tasks: Sequence[HealTask], on_step: Callable[[int, int], None] = lambda step, steps: None
+) -> list[Healed]:
+    """Train all tasks, those with equal sites and batch in one pack; results in the order of `tasks`.
+
+    `on_step` hears how many steps of the longest slot are done, and of how many.
+    """
+    results: dict[int, Healed] = {}
+    packs: dict[Hashable, list[int]] = {}
+    for place, task in enumerate(tasks):
+        packs.setdefault((task.settings.depth, task.settings.batch), []).append(place)
+    for places in packs.values():
+        pack = _Pack(base, [tasks[place] for place in places])
+        results |= dict(zip(places, pack.train(on_step)))
+    return [results[place] for place in range(len(tasks))]
+
+
+class _Pack:
+    """The slots that are still training."""
+
+    def __init__(self, base: Base, tasks: list[HealTask]):
+        self.base = base
+        self.slots = [_slot(task) for task in tasks]
+        self.healed = [slot.healed for slot in self.slots]
+        self.states = reference_states(base, tasks)
+        settings = tasks[0].settings
+        sites = {site: base.sites[site] for site in base.block_sites(base.depth_blocks(*settings.depth))}
+        dtype = torch.float64 if base.dtype == torch.float64 else torch.float32
+        fresh = [
+            fresh_adapter(sites, t.settings.r, t.settings.lora_alpha, t.seed, base.device, dtype) for t in tasks
+        ]
+        self.pack = PackedAdapters(fresh, [task.student.adapter for task in tasks])
+        self.optimiser = StackedAdamW(self.pack.parameters)
+        self.spectral = SpectralPenalty(self.pack) if any(t.settings.spectral_lam for t in tasks) else None
+
+    def train(self, on_step: Callable[[int, int], None]) -> list[Healed]:
+        """Run every slot to its own last step."""
+        total = max(len(slot.batches) for slot in self.slots)
+        self._validate(0)
+        for step in range(total):
+            self._step(step)
+            self._validate(step + 1)
+            self._leave(step + 1)
+            on_step(step + 1, total)
+            if not self.slots:
+                break
+        return self.healed
+
+    def _step(self, step: int) -> None:
+        parts = self._losses([slot.batches[step] for slot in self.slots])
+        lr = [
+            slot.task.settings.lr * schedule(step, len(slot.batches), slot.task.settings.warmup) for slot in self.slots
+        ]
+        for number, slot in enumerate(self.slots):
+            slot.healed.steps.append({"step": step, "lr": lr[number], **parts.logged(number)})
+        parameters = self.pack.parameters
+        if any(step in slot.pressure_at for slot in self.slots):
+            pull = torch.autograd.grad(parts.nll.sum(), parameters, retain_graph=True)
+            push = torch.autograd.grad(parts.penalty.sum(), parameters, allow_unused=True, materialize_grads=True)
+            self._note_pressure(step, slot_norms(pull), slot_norms(push))
+            gradients = [a + b for a, b in zip(pull, push)]
+        else:
+            gradients = torch.autograd.grad(parts.loss.sum(), parameters)
+        settings = [slot.task.settings for slot in self.slots]
+        self.optimiser.step(parameters, gradients, lr, [s.wd for s in settings], [s.clip for s in settings])
+
+    def _losses(self, examples: list[list[Example]]) -> "_Losses":
+        """examples: per slot at most `batch` completions; a slot with fewer gets padding rows."""
+        rows = max(len(batch) for batch in examples)
+        flat = [example for batch in examples for example in [*batch, *[None] * (rows - len(batch))]]
+        ids = pad([example.ids if example else (0,) for example in flat], self.base.device)
+        hidden = self.base.hidden(ids, Plan(adapters=self.pack), sight_of(ids))
+        positions = Positions.of(flat, self.base.device)
+        reference = torch.cat(
+            [self.states[slot.task.reference.name, example] for slot, batch in zip(self.slots, examples) for example in batch]
+        )
+        fwd = [self.slots[row // rows].task.settings.reg == "kl_fwd" for row in range(len(flat))]
+        forward = torch.tensor(fwd, device=self.base.device)[positions.rows]
+        nll, divergence = position_losses(
+            self.base, hidden[positions.rows, positions.places], positions.targets, reference, forward
+        )
+        split_nll, split_divergence = nll.split(positions.counts), divergence.split(positions.counts)
+        spectral = self.spectral(self.pack) if self.spectral else None
+        found = _Losses()
+        for number, slot in enumerate(self.slots):
+            places = [number * rows + row for row in range(len(examples[number]))]
+            penalty = spectral[number] * slot.task.settings.spectral_lam if self.spectral else 0.0
+            found.add([split_nll[p] for p in places], [split_divergence[p] for p in places], slot.task.settings, penalty)
+        return found.stacked()
+
+    @torch.no_grad()
+    def _validate(self, step: int) -> None:
+        """At the start and after each of a slot's epochs, measure its held-out completions."""
+        due = [slot.held_out if slot.held_out and step % slot.per_epoch == 0 else [] for slot in self.slots]
+        if any(due):
+            # A slot that is not due lends its first held-out completion: rows must be of equal number anyway.
+            parts = self._losses([rows or slot.batches[0][:1] for rows, slot in zip(due, self.slots)])
+            for number, slot in enumerate(self.slots):
+                if due[number]:
+                    slot.healed.validation.append({"epoch": step // slot.per_epoch, **parts.logged(number)})
+
+    def _note_pressure(self, step: int, pull: torch.Tensor, push: torch.Tensor) -> None:
+        for slot, nll, penalty in zip(self.slots, pull.tolist(), push.tolist()):
+            if step in slot.pressure_at:
+                ratio = penalty / nll if nll else None
+                slot.healed.pressure.append({"step": step, "nll": nll, "barrier": penalty, "ratio": ratio})
+
+    def _leave(self, done: int) -> None:
+        """Slots that are finished or whose loss is no longer finite leave the pack."""
+        stay = []
+        for number, slot in enumerate(self.slots):
+            if not math.isfinite(slot.healed.steps[-1]["loss"]):
+                slot.healed.diverged = done - 1
+            elif done == len(slot.batches):
+                adapter = self.pack.adapter(number)
+                slot.healed.adapter, slot.healed.diverged = (adapter, None) if adapter.finite() else (None, done - 1)
+            else:
+                stay.append(number)
+        if len(stay) < len(self.slots):
+            self.slots = [self.slots[number] for number in stay]
+            for part in (self.pack, self.optimiser, self.spectral):
+                if part is not None:
+                    part.keep(stay)
+
+
+class _Losses:
+    """Losses of K slots: nll, penalty (barrier and spectral) and their sum, each [K]."""
+
+    def __init__(self) -> None:
+        self._nll: list[torch.Tensor] = []
+        self._divergence: list[torch.Tensor] = []
+        self._penalty: list[torch.Tensor] = []
+
+    def add(self, nll: list, divergence: list, settings: Any, spectral: torch.Tensor | float) -> None:
+        """One slot: per completion the nll and divergence at its positions."""
+        aggregate = AGGREGATIONS[settings.kl_agg]
+        aggregated = torch.stack([aggregate(positions) for positions in divergence])
+        self._nll.append(torch.stack([positions.mean() for positions in nll]).mean())
+        self._divergence.append(aggregated.mean())
+        held = settings.reg != "nll" and settings.lam > 0
+        self._penalty.append((barrier(aggregated, settings.lam, settings.tau).mean() if held else 0.0) + spectral)
+
+    def stacked(self) -> "_Losses":
+        """Turn the lists into tensors [K]."""
+        self.nll = torch.stack(self._nll)
+        self.penalty = torch.stack([p if isinstance(p, torch.Tensor) else self.nll.new_tensor(p) for p in self._penalty])
+        self.loss = self.nll + self.penalty
+        rows = torch.stack([self.nll, torch.stack(self._divergence), self.loss]).detach().T
+        self._logged = [dict(zip(("nll", "divergence", "loss"), row)) for row in rows.tolist()]
+        return self
+
+    def logged(self, number: int) -> dict[str, float]:
+        """nll, divergence and loss of one slot."""
+        return self._logged[number]
+
+
+def _slot(task: HealTask) -> _Slot:
+    settings = task.settings
+    training, held_out = split(task.examples, settings.held_out, task.seed)
+    planned = list(steps(training, settings.batch, settings.epochs, task.seed))
+    spacing = max(1, len(planned) / PRESSURE_POINTS)
+    pressed = settings.reg != "nll" and settings.lam > 0 or settings.spectral_lam > 0
+    at = {round(n * spacing) for n in range(PRESSURE_POINTS)} if pressed else set()
+    return _Slot(task, Healed(), planned, held_out, len(planned) // settings.epochs, at)
+
+
+@torch.no_grad()
+def reference_states(base: Base, tasks: Sequence[HealTask]) -> dict[tuple[Hashable, Example], torch.Tensor]:
+    """Final hidden states [n, d] of every reference at the positions that predict each example's completion.
+
+    One pass serves all tasks and epochs; the output head is applied when the divergence is needed, which is exact.
+    """
+    wanted = {(t.reference.name, example): t.reference for t in tasks for example in t.examples}
+    pairs = list(wanted.items())
+    found = {}
+    for group in batches([len(example.ids) for (_, example), _ in pairs], base.device):
+        students = [pairs[place][1] for place in group]
+        ids = pad([pairs[place][0][1].ids for place in group], base.device)
+        adapters = GroupedAdapters(students, base.device) if any(s.adapter for s in students) else None
+        states = base.hidden(ids, Plan(adapters=adapters), sight_of(ids))
+        for row, place in enumerate(group):
+            (name, example), _ = pairs[place]
+            start = len(example.prompt) - 1
+            found[name, example] = states[row, start : start + len(example.completion)].clone()
+    return found
