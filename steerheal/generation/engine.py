@@ -48,12 +48,22 @@ class Request:
 
 @dataclass
 class Completion:
-    """New token ids (without the stop); hit_limit: no stop came; read: log-probabilities; nll: of the suffix."""
+    """New token ids (without the stop); read: log-probabilities after the suffix; nll: of its scored ids."""
 
     ids: list[int] = field(default_factory=list)
-    hit_limit: bool = True
+    stop: int | None = None
     read: list[float] | None = None
     nll: float | None = None
+
+    @property
+    def hit_limit(self) -> bool:
+        """Whether no stop came."""
+        return self.stop is None
+
+    @property
+    def with_stop(self) -> tuple[int, ...]:
+        """The ids and the stop, if one came: what a student learns from."""
+        return (*self.ids, *(() if self.stop is None else (self.stop,)))
 
 
 @dataclass
@@ -231,6 +241,6 @@ class _Rows:
         for slot, token in zip(self.members, tokens):
             slot.token = token
             if token in slot.request.stops:
-                slot.completion.hit_limit = False
+                slot.completion.stop = token
             else:
                 slot.completion.ids.append(token)
