@@ -1,18 +1,29 @@
-"""The schema of a search space and of a trial."""
+"""The schema of a search space and of a trial; `load_space` reads one."""
 
+from steerheal.config.dimensions import Choice, Dimension, Range
 from steerheal.config.sections import Dose, Evaluate, Filter, Heal, Sample, Settings, Steer
+from steerheal.config.sources import DataPaths, Kind, Resources
+from steerheal.config.space import Space, load_space
 from steerheal.config.trial import ModelRef, Persona, Stop, TrialConfig
 
 __all__ = [
+    "Choice",
+    "DataPaths",
+    "Dimension",
     "Dose",
     "Evaluate",
     "Filter",
     "Heal",
+    "Kind",
     "ModelRef",
     "Persona",
+    "Range",
+    "Resources",
     "Sample",
     "Settings",
+    "Space",
     "Steer",
     "Stop",
     "TrialConfig",
+    "load_space",
 ]

@@ -1,7 +1,6 @@
 """One trial, complete and checked: what the loop is given. No searched dimension, no default left open."""
 
 from collections.abc import Callable, Mapping
-from math import ceil
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -122,8 +121,8 @@ def _enough(values: Mapping[str, Any]) -> str | None:
 
 
 def _left(values: Mapping[str, Any]) -> str | None:
-    kept = values["min_train"] - ceil(values["min_train"] * values["held_out"])
-    if kept < 1:
+    held_out = max(1, round(values["min_train"] * values["held_out"])) if values["held_out"] else 0
+    if held_out >= values["min_train"]:
         return (
             f"held_out: {values['held_out']:g} of min_train {values['min_train']} leaves nothing to train on; "
             "lower held_out or raise min_train"

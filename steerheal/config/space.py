@@ -1,0 +1,218 @@
+"""A search space: what is asked, what is fixed, what is searched, and how one trial is made from it.
+
+Precedence: schema defaults < the model file's settings < the space file's settings < `--set`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from steerheal import yaml_io
+from steerheal.config.checks import check_space
+from steerheal.config.dimensions import Dimension, read_dimensions, typed, walk
+from steerheal.config.messages import unknown_key, validate
+from steerheal.config.overrides import apply, split
+from steerheal.config.sections import KL_ONLY, SECTION_OF, Frozen, Settings, count
+from steerheal.config.sources import NAME, DataEntry, DataPaths, Resources, find_data, find_model, find_persona
+from steerheal.config.trial import Alpha, ModelRef, Persona, Prose, Rounds, Seeds, Stop, TrialConfig
+from steerheal.yaml_io import one_line, refusal
+
+MAX_GRID = 10_000
+DEFAULT_TRIALS = 24
+
+
+class SpaceFile(Frozen):
+    """A space file as written. `model`, `persona` and `search` have several forms and are read one by one."""
+
+    name: Annotated[str, Field(min_length=1)] | None = None
+    hypothesis: Prose
+    model: Any = "builtin"
+    persona: Any = "care_over_authority"
+    data: DataEntry = DataEntry()
+    settings: Settings = Settings()
+    alpha: Alpha = 1.0
+    search: dict[str, Any] = {}
+    sampler: Literal["optuna", "grid"] = "optuna"
+    objective: Literal["slope"] = "slope"
+    trials: count(1, 100_000) | None = None
+    rounds: Rounds = 1
+    seeds: Seeds = (0,)
+    stop: Stop = Stop()
+    resources: Resources = Resources()
+
+
+@dataclass(frozen=True)
+class Space:
+    """A space with every name resolved and every default filled in; equal spaces ask for the same trials."""
+
+    name: str
+    hypothesis: str
+    model: ModelRef
+    persona: Persona
+    data: DataPaths
+    settings: Settings
+    alpha: float
+    dimensions: tuple[Dimension, ...]
+    sampler: str
+    objective: str
+    trials_asked: int | None
+    rounds: int
+    seeds: tuple[int, ...]
+    stop: Stop
+    resources: Resources
+    path: Path = field(compare=False)
+
+    @property
+    def trials(self) -> int:
+        """How many trials are run: a grid has an end, and a space without dimensions has one trial."""
+        if not self.dimensions:
+            return 1
+        if self.sampler == "optuna":
+            return self.trials_asked or DEFAULT_TRIALS
+        return min(self.trials_asked or MAX_GRID, len(self.grid()))
+
+    def grid(self) -> list[dict[str, Any]]:
+        """Every combination, in the order of the file; conditional dimensions only where they exist."""
+        values = {dimension.name: dimension.steps() for dimension in self.dimensions}
+        endless = next((name for name, steps in values.items() if steps is None), None)
+        if endless:
+            what = "a grid cannot go over a range without (or with too many) steps"
+            raise refusal(str(self.path), f"search.{endless}", what, "list its values, or use sampler: optuna")
+        grid = list(islice(walk(self.dimensions, values), MAX_GRID + 1))
+        if len(grid) > MAX_GRID:
+            what = f"the grid has more than {MAX_GRID} trials"
+            raise refusal(str(self.path), "search", what, "search fewer values, or use sampler: optuna")
+        return grid
+
+    def trial(self, params: Mapping[str, Any]) -> TrialConfig:
+        """The trial at a point: `params` names exactly the dimensions that exist there."""
+        chosen = self._checked(params)
+        settings = self.settings.model_dump()
+        for leaf, value in chosen.items():
+            if leaf != "alpha":
+                settings[SECTION_OF[leaf]][leaf] = value
+        if settings["heal"]["reg"] == "nll":
+            settings["heal"] |= KL_ONLY
+        whole = settings | {
+            "alpha": chosen.get("alpha", self.alpha),
+            "rounds": self.rounds,
+            "seeds": self.seeds,
+            "stop": self.stop,
+            "model": self.model,
+            "persona": self.persona,
+        }
+        return validate(TrialConfig, whole, str(self.path), "trial")
+
+    def _checked(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """`params` with their types, after checking that they are the dimensions that exist there."""
+        where = str(self.path)
+        chosen: dict[str, Any] = {}
+        for dimension in self.dimensions:
+            name = dimension.name
+            if dimension.active(chosen) != (name in params):
+                state = "exists here but has no value" if name not in params else "does not exist at this point"
+                raise refusal(where, f"search.{name}", state, "resume with the space that the trial came from")
+            if name in params:
+                chosen[name] = typed(name, params[name], where, "search")
+                if not dimension.contains(chosen[name]):
+                    what = f"{one_line(str(params[name]), 60)} is not in the space"
+                    raise refusal(where, f"search.{name}", what, "resume with the space that the trial came from")
+        if strange := [name for name in params if name not in chosen]:
+            known = [dimension.name for dimension in self.dimensions]
+            raise refusal(where, f"search.{one_line(strange[0], 60)}", *unknown_key(strange[0], known or ["none"]))
+        return chosen
+
+    def resolved(self) -> dict[str, Any]:
+        """The space as a file that needs nothing but its data files: loaded again, it is equal to this one."""
+        model = self.model.model_dump()
+        if self.model.name == "builtin":
+            del model["path_or_hub"]
+        return {
+            "name": self.name,
+            "hypothesis": self.hypothesis,
+            "model": model,
+            "persona": self.persona.model_dump(),
+            "data": asdict(self.data),
+            "settings": self.settings.model_dump(),
+            "alpha": self.alpha,
+            "search": {dimension.name: dimension.entry() for dimension in self.dimensions},
+            "sampler": self.sampler,
+            "objective": self.objective,
+            "trials": self.trials_asked,
+            "rounds": self.rounds,
+            "seeds": list(self.seeds),
+            "stop": self.stop.model_dump(),
+            "resources": self.resources.model_dump(),
+        }
+
+
+def load_space(path: str | Path, overrides: Sequence[str] = ()) -> Space:
+    """Read a space file, apply `key=value` overrides, resolve names, and refuse what cannot be run."""
+    path = Path(path)
+    raw = yaml_io.load(path)
+    file = _read(raw, str(path))
+    for override in overrides:
+        key, value = split(override)
+        raw = apply(raw, key, value, list(SpaceFile.model_fields))
+        file = _read(raw, f"--set {one_line(override, 60)}")
+    space = _resolve(file, raw, path)
+    if len(yaml_io.dump(space.resolved()).encode()) > yaml_io.MAX_BYTES:
+        raise refusal(str(path), "the file", "resolved, it is larger than 64 KiB", "search fewer values")
+    return space
+
+
+def _read(raw: Any, name: str) -> SpaceFile:
+    """The file's keys, types and dimensions, before any name in it is followed."""
+    file = validate(SpaceFile, raw, name)
+    read_dimensions(file.search, name)
+    return file
+
+
+def _resolve(file: SpaceFile, raw: dict, path: Path) -> Space:
+    where, folder = str(path), path.parent
+    name = file.name if file.name is not None else path.stem
+    if not NAME.fullmatch(name):
+        what = f"{one_line(name, 80)} is no name"
+        remedy = "use 1 to 64 letters, digits, '.', '_' or '-', not starting with a dot"
+        raise refusal(where, "name", what, remedy)
+    model = find_model(file.model, folder, where)
+    given = raw.get("data", {})
+    data = {key: find_data(key, value, folder, where) for key, value in given.items()}
+    settings = validate(Settings, _merged(model.settings, raw.get("settings", {})), where, "settings")
+    resources = validate(Resources, _merged(model.resources, raw.get("resources", {})), where, "resources")
+    space = Space(
+        name=name,
+        hypothesis=file.hypothesis,
+        model=model.ref,
+        persona=find_persona(file.persona, folder, where),
+        data=DataPaths(**model.data | data),
+        settings=settings,
+        alpha=file.alpha,
+        dimensions=read_dimensions(file.search, where),
+        sampler=file.sampler,
+        objective=file.objective,
+        trials_asked=file.trials,
+        rounds=file.rounds,
+        seeds=file.seeds,
+        stop=file.stop,
+        resources=resources,
+        path=path,
+    )
+    fixed = {leaf: getattr(getattr(settings, SECTION_OF[leaf]), leaf) for leaf in SECTION_OF}
+    check_space(space.dimensions, fixed, where)
+    if space.sampler == "grid":
+        space.grid()
+    return space
+
+
+def _merged(under: dict, over: dict) -> dict:
+    """Two levels of settings, the second winning leaf by leaf."""
+    merged = dict(under)
+    for name, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(name), dict)
+        merged[name] = merged[name] | value if both else value
+    return merged
