@@ -74,13 +74,13 @@ def heal(
     for place, task in enumerate(tasks):
         packs.setdefault((task.settings.depth, task.settings.batch), []).append(place)
     for places in packs.values():
-        pack = _Pack(base, [tasks[place] for place in places])
+        pack = Training(base, [tasks[place] for place in places])
         results |= dict(zip(places, pack.train(on_step)))
     return [results[place] for place in range(len(tasks))]
 
 
-class _Pack:
-    """The slots that are still training."""
+class Training:
+    """One pack: the slots that are still training, their parameters and optimiser."""
 
     def __init__(self, base: Base, tasks: list[HealTask]):
         self.base = base
@@ -111,7 +111,7 @@ class _Pack:
         return self.healed
 
     def _step(self, step: int) -> None:
-        parts = self._losses([slot.batches[step] for slot in self.slots])
+        parts = self.losses([slot.batches[step] for slot in self.slots])
         lr = [
             slot.task.settings.lr * schedule(step, len(slot.batches), slot.task.settings.warmup) for slot in self.slots
         ]
@@ -128,7 +128,7 @@ class _Pack:
         settings = [slot.task.settings for slot in self.slots]
         self.optimiser.step(parameters, gradients, lr, [s.wd for s in settings], [s.clip for s in settings])
 
-    def _losses(self, examples: list[list[Example]]) -> "_Losses":
+    def losses(self, examples: list[list[Example]]) -> "Losses":
         """examples: per slot at most `batch` completions; a slot with fewer gets padding rows."""
         rows = max(len(batch) for batch in examples)
         flat = [example for batch in examples for example in [*batch, *[None] * (rows - len(batch))]]
@@ -145,7 +145,7 @@ class _Pack:
         )
         split_nll, split_divergence = nll.split(positions.counts), divergence.split(positions.counts)
         spectral = self.spectral(self.pack) if self.spectral else None
-        found = _Losses()
+        found = Losses()
         for number, slot in enumerate(self.slots):
             places = [number * rows + row for row in range(len(examples[number]))]
             penalty = spectral[number] * slot.task.settings.spectral_lam if self.spectral else 0.0
@@ -158,7 +158,7 @@ class _Pack:
         due = [slot.held_out if slot.held_out and step % slot.per_epoch == 0 else [] for slot in self.slots]
         if any(due):
             # A slot that is not due lends its first held-out completion: rows must be of equal number anyway.
-            parts = self._losses([rows or slot.batches[0][:1] for rows, slot in zip(due, self.slots)])
+            parts = self.losses([rows or slot.batches[0][:1] for rows, slot in zip(due, self.slots)])
             for number, slot in enumerate(self.slots):
                 if due[number]:
                     slot.healed.validation.append({"epoch": step // slot.per_epoch, **parts.logged(number)})
@@ -187,7 +187,7 @@ class _Pack:
                     part.keep(stay)
 
 
-class _Losses:
+class Losses:
     """Losses of K slots: nll, penalty (barrier and spectral) and their sum, each [K]."""
 
     def __init__(self) -> None:
@@ -204,7 +204,7 @@ class _Losses:
         held = settings.reg != "nll" and settings.lam > 0
         self._penalty.append((barrier(aggregated, settings.lam, settings.tau).mean() if held else 0.0) + spectral)
 
-    def stacked(self) -> "_Losses":
+    def stacked(self) -> "Losses":
         """Turn the lists into tensors [K]."""
         self.nll = torch.stack(self._nll)
         self.penalty = torch.stack([p if isinstance(p, torch.Tensor) else self.nll.new_tensor(p) for p in self._penalty])
