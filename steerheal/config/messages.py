@@ -60,7 +60,7 @@ def unknown_key(key: str, known: list[str]) -> tuple[str, str]:
     if elsewhere:
         return "unknown key", f"did you mean settings.{SECTION_OF[elsewhere[0]]}.{elsewhere[0]}?"
     nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
-    others = f" of {', '.join(known)}" if len(known) <= 12 else ""
+    others = f"; known: {', '.join(known)}" if len(known) <= 12 else ""
     return "unknown key", f"the nearest known one is {nearest[0]}{others}"
 
 
