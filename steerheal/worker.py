@@ -1,0 +1,216 @@
+"""Runs batches of one stage's jobs on one base: artefacts in, artefacts out.
+
+The worker is what a notebook uses in its own process and what an actor hosts; it knows nothing of trials.
+"""
+
+import io
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from safetensors.torch import save as save_tensors
+
+from steerheal.errors import StageError
+from steerheal.evaluation.canaries import CanaryTask, run_canaries
+from steerheal.evaluation.tinymfv import EvaluationTask, evaluate
+from steerheal.files import read_jsonl
+from steerheal.generation.collect import collect
+from steerheal.generation.engine import Engine
+from steerheal.healing.examples import Example
+from steerheal.healing.train import Healed, HealTask, heal
+from steerheal.jobs import Canary, Collect, Evaluate, Extract, Heal, Job, Result, Steering
+from steerheal.steering.extract import extract
+from steerheal.store import FolderStore
+from steerheal.students.adapter import Adapter, fold, from_peft, to_peft
+from steerheal.students.base import Base, load_base
+from steerheal.students.rows import Row, Student, Vector
+
+Artefact = tuple[dict[str, bytes], dict]
+
+
+class Worker:
+    """Stages on one base. `progress` says what is running: stage, jobs, done, total and unit."""
+
+    def __init__(self, base: Base, store: FolderStore, slots: int = 64):
+        self.base, self.store = base, store
+        self.engine = Engine(base, slots)
+        self.progress: dict[str, Any] = {}
+        self._adapter = lru_cache(maxsize=256)(self._read_adapter)
+        self._student = lru_cache(maxsize=256)(self._fold_student)
+        self._vector = lru_cache(maxsize=256)(self._read_vector)
+        self._examples = lru_cache(maxsize=64)(self._read_examples)
+        self._stages: dict[type[Job], Callable[[list], list[Artefact]]] = {
+            Extract: self._extract, Collect: self._collect, Heal: self._heal,
+            Evaluate: self._evaluate, Canary: self._canary,
+        }
+
+    def run_batch(self, jobs: Sequence[Job]) -> list[Result | Exception]:
+        """Run jobs of one stage together; a job that fails gets its exception, its neighbours their results.
+
+        When a batch fails it is run again in halves: memory may suffice for half, and a bad job is found out.
+        """
+        started = time.monotonic()
+        self.progress = {"stage": jobs[0].stage, "jobs": len(jobs), "done": 0, "total": 0}
+        try:
+            artefacts = self._stages[type(jobs[0])](list(jobs))
+        except Exception as error:
+            self._free()
+            if len(jobs) == 1:
+                return [_stage_error(jobs[0], error)]
+            middle = len(jobs) // 2
+            return [*self.run_batch(jobs[:middle]), *self.run_batch(jobs[middle:])]
+        finally:
+            self.progress = {}
+        seconds = (time.monotonic() - started) / len(jobs)
+        return [
+            self.store.put(job.key, job.stage, files, summary, seconds)
+            for job, (files, summary) in zip(jobs, artefacts)
+        ]
+
+    def _free(self) -> None:
+        if self.base.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _advance(self, tokens: int) -> None:
+        self.progress["done"] += tokens
+
+    def _heal_step(self, done: int, total: int) -> None:
+        self.progress |= {"done": done, "total": total}
+
+    def _read_adapter(self, key: str) -> Adapter:
+        return from_peft(self.store.folder(key), self.base.sites).to(self.base.device, self.base.dtype)
+
+    def _fold_student(self, keys: tuple[str, ...]) -> Student:
+        return Student(keys, fold([self._adapter(key) for key in keys]) if keys else None)
+
+    def _read_vector(self, key: str) -> Vector:
+        tensors = load_file(self.store.folder(key) / "vector.safetensors")
+        return Vector(key, {int(block): direction for block, direction in tensors.items()})
+
+    def _row(self, student: tuple[str, ...], steering: Steering | None) -> Row:
+        if steering is None:
+            return Row(self._student(student))
+        return Row(self._student(student), self._vector(steering.vector), steering.dose, steering.apply)
+
+    def _extract(self, jobs: list[Extract]) -> list[Artefact]:
+        made = []
+        for job in jobs:
+            vector = extract(
+                self.base, self._student(job.student), job.positive, job.negative, job.contexts, job.layers, job.method
+            )
+            if not all(torch.isfinite(direction).all() for direction in vector.values()):
+                raise StageError("the vector is not finite")
+            norms = {str(block): direction.norm().item() for block, direction in vector.items()}
+            payload = save_tensors({str(block): direction.contiguous() for block, direction in vector.items()})
+            made.append(({"vector.safetensors": payload}, {"norms": norms}))
+        return made
+
+    def _collect(self, jobs: list[Collect]) -> list[Artefact]:
+        tasks = [(job, self._student(job.student), self._vector(job.steering.vector)) for job in jobs]
+        results = collect(self.engine, tasks, self._advance)
+        return [({"completions.jsonl": _jsonl(r["records"])}, r["summary"]) for r in results]
+
+    def _heal(self, jobs: list[Heal]) -> list[Artefact]:
+        tasks = [
+            HealTask(self._examples(job.data), self._student(job.student), self._student(job.reference), job.heal, job.seed)
+            for job in jobs
+        ]
+        return [self._healed(result) for result in heal(self.base, tasks, self._heal_step)]
+
+    def _read_examples(self, key: str) -> tuple[Example, ...]:
+        records = read_jsonl(self.store.folder(key) / "completions.jsonl")
+        return tuple(Example(tuple(r["prompt_ids"]), tuple(r["ids"])) for r in records if r["used"])
+
+    def _healed(self, healed: Healed) -> Artefact:
+        curves = finite({"steps": healed.steps, "validation": healed.validation, "pressure": healed.pressure})
+        files = {"curves.json": json.dumps(curves).encode()}
+        if healed.adapter is not None:
+            files |= to_peft(healed.adapter, self.base.name, self.base.fingerprint, self.base.decoder_name)
+        return files, curves | {"diverged": healed.diverged}
+
+    def _evaluate(self, jobs: list[Evaluate]) -> list[Artefact]:
+        tasks = [
+            EvaluationTask(
+                self._row(job.student, job.steering), job.vignettes, job.instrument, job.think_tokens, job.system,
+                job.steering is None or job.steering.steer_prompt,
+            )
+            for job in jobs
+        ]
+        self.progress["total"] = sum(2 * len(job.vignettes) * job.think_tokens for job in jobs)
+        reports = evaluate(self.engine, tasks, self._advance)
+        made = []
+        for report in reports:
+            rows = report.pop("rows")
+            made.append(({"rows.jsonl": _jsonl(rows), "report.json": json.dumps(report).encode()}, report))
+        return made
+
+    def _canary(self, jobs: list[Canary]) -> list[Artefact]:
+        tasks = [
+            CanaryTask(self._row(job.student, job.steering), job.system, job.suite, job.samples, job.sample, job.seed)
+            for job in jobs
+        ]
+        return [
+            ({"answers.jsonl": _jsonl(answers)}, summary) for answers, summary in run_canaries(self.engine, tasks, self._advance)
+        ]
+
+
+class LocalStages:
+    """`jobs.Stages` in this process: artefacts already in the store are hits, the rest run batched by stage."""
+
+    def __init__(self, worker: Worker):
+        self.worker = worker
+
+    def run(self, jobs: Sequence[Job]) -> list[Result]:
+        """Results in order. Raises the StageError of the first job that failed."""
+        found: dict[str, Result | Exception] = {}
+        missing: dict[type[Job], dict[str, Job]] = {}
+        for job in jobs:
+            hit = self.worker.store.get(job.key)
+            if hit is not None:
+                found[job.key] = hit
+            else:
+                missing.setdefault(type(job), {})[job.key] = job
+        for batch in missing.values():
+            found |= dict(zip(batch, self.worker.run_batch(list(batch.values()))))
+        results = [found[job.key] for job in jobs]
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+        return results
+
+
+def load_worker(model: Any, store_root: Path | str, slots: int = 64, device: str = "auto") -> Worker:
+    """The worker of a `config.ModelRef`. Raises UserError when the model cannot be loaded."""
+    base = load_base(model.path_or_hub, model.dtype, model.load_in_4bit, model.revision, device)
+    return Worker(base, FolderStore(store_root), slots)
+
+
+def finite(value: Any) -> Any:
+    """The same data with every NaN or infinity as None, which JSON can hold."""
+    if isinstance(value, dict):
+        return {name: finite(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _jsonl(rows: list[dict]) -> bytes:
+    stream = io.StringIO()
+    for row in rows:
+        stream.write(json.dumps(finite(row), ensure_ascii=False) + "\n")
+    return stream.getvalue().encode()
+
+
+def _stage_error(job: Job, error: Exception) -> Exception:
+    if isinstance(error, StageError | OSError):
+        return error
+    kind = "out of memory" if isinstance(error, torch.OutOfMemoryError) else type(error).__name__
+    failure = StageError(f"{job.stage}: {kind}: {str(error).strip().splitlines()[0] if str(error) else ''}")
+    failure.__cause__ = error
+    return failure
