@@ -1,0 +1,130 @@
+"""One loaded model that runs the jobs of many trials, packed.
+
+While a batch runs, requests wait; then the stage with the most waiting jobs goes next, up to `pack` of them at once,
+after a short linger in which its neighbours (trials in step with each other) arrive too.
+"""
+
+import asyncio
+import contextlib
+import os
+import traceback
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ray.exceptions import RayActorError
+
+from steerheal.errors import StageError, UserError
+from steerheal.jobs import Job, Result
+
+LINGER_SECONDS = 0.1
+
+
+class Worker(Protocol):
+    """What an actor hosts."""
+
+    facts: Any
+
+    def run_batch(self, jobs: Sequence[Job]) -> list[Result | Exception]:
+        """Jobs of one stage in one pass; an entry is an exception where that job alone failed."""
+
+
+@dataclass
+class Waiting:
+    """A request in the queue. `alone`: it is under suspicion and gets a batch of its own."""
+
+    key: str
+    job: Job
+    alone: bool
+    answer: asyncio.Future
+
+
+class StageActor:
+    """Thin: a queue, one compute thread, and a Worker that does the work."""
+
+    def __init__(
+        self,
+        load: Callable[[str], Worker],
+        device: str,
+        pack: int,
+        store_actor: Any,
+        linger: float = LINGER_SECONDS,
+    ):
+        self.pack = pack
+        self.linger = linger
+        self.store_actor = store_actor
+        self.queues: dict[str, deque[Waiting]] = {}
+        self.answers: dict[str, asyncio.Future] = {}
+        self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute")
+        self.busy: asyncio.Task | None = None
+        self.worker, self.problem = None, None
+        try:
+            self.worker = load(device)
+        except UserError as error:
+            self.problem = str(error)
+
+    async def facts(self) -> tuple[Any, str | None]:
+        """What the loaded model says of itself, or the one line that says why it could not be loaded."""
+        return (self.worker.facts if self.worker else None), self.problem
+
+    async def pid(self) -> int:
+        """This process, for whoever watches its memory or kills it in a test."""
+        return os.getpid()
+
+    async def run(self, job: Job, alone: bool = False) -> Result | StageError:
+        """The job's result; a job's own failure comes back as a StageError, as data. Equal jobs share one answer."""
+        key = job.key
+        if key not in self.answers:
+            self.answers[key] = answer = asyncio.get_running_loop().create_future()
+            self.queues.setdefault(job.stage, deque()).append(Waiting(key, job, alone, answer))
+            if self.busy is None:
+                self.busy = asyncio.create_task(self._work())
+        return await asyncio.shield(self.answers[key])
+
+    async def _work(self) -> None:
+        """Batch after batch until nothing waits."""
+        while any(self.queues.values()):
+            await asyncio.sleep(self.linger)
+            batch = self._next_batch()
+            await self._announce([waiting.key for waiting in batch])
+            loop = asyncio.get_running_loop()
+            outcomes = await loop.run_in_executor(self.thread, self._compute, [waiting.job for waiting in batch])
+            for waiting, outcome in zip(batch, outcomes, strict=True):
+                self.answers.pop(waiting.key)
+                waiting.answer.set_result(outcome)
+        self.busy = None
+
+    async def _announce(self, keys: list[str]) -> None:
+        """Before a batch may kill this process, its jobs are written down elsewhere."""
+        with contextlib.suppress(RayActorError):
+            await self.store_actor.started.remote(keys)
+
+    def _next_batch(self) -> list[Waiting]:
+        """The longest queue's first `pack` jobs; a suspect travels alone, and first."""
+        queue = max(self.queues.values(), key=len)
+        for waiting in queue:
+            if waiting.alone:
+                queue.remove(waiting)
+                return [waiting]
+        return [queue.popleft() for _ in range(min(self.pack, len(queue)))]
+
+    def _compute(self, jobs: list[Job]) -> list[Result | StageError]:
+        """Run a batch; when it fails as a whole, each job runs alone, so that only the guilty one fails."""
+        try:
+            return [_as_data(job, outcome) for job, outcome in zip(jobs, self.worker.run_batch(jobs), strict=True)]
+        except Exception as error:
+            if len(jobs) == 1:
+                return [_as_data(jobs[0], error)]
+            traceback.print_exc()
+        return [self._compute([job])[0] for job in jobs]
+
+
+def _as_data(job: Job, outcome: Result | Exception) -> Result | StageError:
+    """Exceptions of any type as a StageError, which crosses process borders; the trace stays in the actor's log."""
+    if isinstance(outcome, Result | StageError):
+        return outcome
+    traceback.print_exception(outcome)
+    lines = str(outcome).strip().splitlines()
+    return StageError(f"{job.stage}: {type(outcome).__name__}: {lines[0] if lines else 'no message'}")

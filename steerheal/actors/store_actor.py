@@ -1,0 +1,126 @@
+"""Single flight: of all who ask for an artefact, one computes it and the others wait for that one.
+
+The actor holds leases, not data: artefacts travel through the store's folder. A lease that its holder does not renew
+(the process was killed) runs out after `lease_seconds`, and the next one in line computes instead.
+"""
+
+import asyncio
+import dataclasses
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from steerheal.jobs import Result
+from steerheal.store import FolderStore
+
+LEASE_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """The answer to `acquire`: the finished result, or why there is none, or (both None) leave to compute it."""
+
+    result: Result | None = None
+    error: str | None = None
+
+    @property
+    def compute(self) -> bool:
+        """Whether the asker is now the one who computes."""
+        return self.result is None and self.error is None
+
+
+@dataclass
+class Flight:
+    """A key under way: who computes it, until when the lease holds, and the future that waiters watch."""
+
+    client: str
+    stage: str
+    expires: float
+    landed: asyncio.Future = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def land(self, ticket: Ticket | None) -> None:
+        """Wake the waiters; None sends them round again, and the first of them computes."""
+        if not self.landed.done():
+            self.landed.set_result(ticket)
+
+
+class StoreActor:
+    """The store's door for all trials of a sweep. Async: thousands may wait at once."""
+
+    def __init__(self, root: str, lease_seconds: float = LEASE_SECONDS):
+        self.store = FolderStore(root)
+        self.lease_seconds = lease_seconds
+        self.flights: dict[str, Flight] = {}
+        self.ready: dict[str, Result] = {}
+        self.starts: Counter[str] = Counter()
+        self.hits: Counter[str] = Counter()
+        self.misses: Counter[str] = Counter()
+
+    async def acquire(self, key: str, stage: str, client: str) -> Ticket:
+        """The result if there is one, else leave to compute, else wait for whoever computes it now."""
+        while True:
+            result = self.ready.get(key) or await asyncio.to_thread(self.store.get, key)
+            result = result or self.ready.get(key)
+            if result is not None:
+                self.ready[key] = result
+                self.hits[stage] += 1
+                return Ticket(result=dataclasses.replace(result, hit=True))
+            flight = self.flights.get(key)
+            if flight is None or flight.client == client or flight.expires <= time.monotonic():
+                self._take_off(key, stage, client)
+                return Ticket()
+            left = flight.expires - time.monotonic()
+            await asyncio.wait([flight.landed], timeout=max(0.01, left))
+            if flight.landed.done() and (ticket := flight.landed.result()) is not None and ticket.error:
+                return ticket
+
+    def _take_off(self, key: str, stage: str, client: str) -> None:
+        """Give the lease to `client`; those who waited for the former holder now wait for this one."""
+        former = self.flights.pop(key, None)
+        self.flights[key] = Flight(client, stage, time.monotonic() + self.lease_seconds)
+        if former is None:
+            self.misses[stage] += 1
+        else:
+            former.land(None)
+
+    async def renew(self, client: str) -> None:
+        """A sign of life: all leases of `client` start anew."""
+        for flight in self.flights.values():
+            if flight.client == client:
+                flight.expires = time.monotonic() + self.lease_seconds
+
+    async def done(self, result: Result) -> None:
+        """The artefact is in the store; whoever waits for it gets the result."""
+        self.ready[result.key] = result
+        self.starts.pop(result.key, None)
+        if flight := self.flights.pop(result.key, None):
+            flight.land(Ticket(result=result))
+
+    async def failed(self, key: str, message: str) -> None:
+        """The job itself cannot finish, for anybody: the waiters are told, and nothing is remembered."""
+        self.starts.pop(key, None)
+        if flight := self.flights.pop(key, None):
+            flight.land(Ticket(error=message))
+
+    async def release(self, keys: Sequence[str], client: str) -> None:
+        """`client` gives up what it held without a verdict on the job; the next in line computes."""
+        for key in keys:
+            if key in self.flights and self.flights[key].client == client:
+                self.flights.pop(key).land(None)
+
+    async def started(self, keys: Sequence[str]) -> None:
+        """A stage actor begins a batch. Counted, to find the job under which actors die."""
+        self.starts.update(keys)
+
+    async def times_started(self, key: str) -> int:
+        """How often `key` was begun and not finished."""
+        return self.starts[key]
+
+    async def snapshot(self) -> dict:
+        """For the display: hits and misses per stage, and which stages each client waits for."""
+        clients: dict[str, dict[str, int]] = {}
+        for flight in self.flights.values():
+            stages = clients.setdefault(flight.client, {})
+            stages[flight.stage] = stages.get(flight.stage, 0) + 1
+        return {"hits": dict(self.hits), "misses": dict(self.misses), "clients": clients}

@@ -1,0 +1,43 @@
+"""One trial as a Tune function: a light process that asks the actors and reports rounds. No torch in here."""
+
+import json
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from ray import tune
+
+from steerheal.actors.stages import ClusterLost, Handles, RayStages
+from steerheal.config import TrialConfig
+from steerheal.errors import StageError, UserError
+
+PAYLOAD = "payload"
+HEAVY = ("torch", "transformers")
+
+Runner = Callable[..., dict]
+
+
+def trial_function(config: dict[str, Any], handles: Handles, shared: Any, runner: Runner) -> None:
+    """Run a trial to its end, whatever that is: every failure but the loss of the cluster is a recorded outcome.
+
+    `config`: {"trial": number, "settings": the TrialConfig as JSON}. `runner(trial, shared, stages, report)` is the
+    loop; `shared` is what all trials of the sweep have in common.
+    """
+    stages = RayStages(handles, client=f"trial {config['trial']}")
+    try:
+        trial = TrialConfig.model_validate_json(config["settings"])
+        outcome = {"summary": runner(trial, shared, stages, lambda record: tell(record=record))}
+    except ClusterLost as lost:
+        outcome = {"lost": str(lost)}
+    except (StageError, UserError) as failure:
+        outcome = {"failure": str(failure)}
+    except Exception as error:
+        traceback.print_exc()
+        outcome = {"failure": f"{type(error).__name__}: {error}"}
+    tell(outcome=outcome | {"heavy": [name for name in HEAVY if name in sys.modules]})
+
+
+def tell(**message: Any) -> None:
+    """One message to the driver, as JSON, since Tune flattens and copies what it understands."""
+    tune.report({PAYLOAD: json.dumps(message)})
