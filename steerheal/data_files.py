@@ -1,4 +1,4 @@
-"""The data that a space names: vignettes, prompts, contexts, the instrument. Plain frozen values, checked on reading.
+"""The data that a space names: vignettes, prompts, contexts, the instrument. Plain frozen values, checked.
 
 A reference is `builtin`, a path, or `hub:owner/repo/path` (a file of a data set on the hub).
 """
@@ -40,7 +40,7 @@ class Option(Frozen):
 
 
 class Instrument(Frozen):
-    """The texts of the forced choice. What the protocol does with them is in `rules`, in prose, and in the code."""
+    """The texts of the forced choice. What the protocol does with them is told in prose in `rules`."""
 
     name: Text
     answer: str = ""
@@ -88,17 +88,19 @@ def locate(kind: str, reference: str | Path) -> Path:
         return Path(hf_hub_download(f"{owner}/{repository}", filename, repo_type="dataset"))
     except Exception as error:  # whatever the network, the hub or its cache may raise
         what = f"it cannot be fetched ({one_line(str(error).strip(), 120)})"
-        raise refusal(reference, f"data.{kind}", what, "check the name and the network, or give a path") from None
+        raise refusal(
+            reference, f"data.{kind}", what, "check the name and the network, or give a path"
+        ) from None
 
 
 def load_vignettes(reference: str | Path) -> tuple[Vignette, ...]:
-    """Vignettes of a JSONL file: id, foundation_coarse, text and human_<Foundation> in percent; more is ignored."""
+    """Vignettes of a JSONL file: id, foundation_coarse, text, human_<Foundation> in percent (more is ignored)."""
     path = locate("vignettes", reference)
     return tuple(_vignette(row, str(path), line) for line, row in _rows(path))
 
 
 def choose_vignettes(vignettes: Sequence[Vignette], count: int | None, name: str) -> tuple[Vignette, ...]:
-    """The first `count` in an order that depends on the ids alone; all, in file order, when `count` is None."""
+    """The first `count` in an order that depends on the ids alone; None: all, in file order."""
     if count is None:
         return tuple(vignettes)
     if count > len(vignettes):
@@ -138,7 +140,9 @@ def _vignette(row: dict, name: str, line: int) -> Vignette:
         near = unknown_key(label, list(LABELS.values()))[1]
         what = f"unknown foundation {one_line(label, 60)}"
         raise refusal(name, f"line {line}: column foundation_coarse", what, near)
-    human = {foundation_key(column[6:]): value for column, value in row.items() if column.startswith("human_")}
+    human = {
+        foundation_key(column[6:]): value for column, value in row.items() if column.startswith("human_")
+    }
     for key in FOUNDATIONS:
         where = f"line {line}: column human_{LABELS[key]}"
         if key not in human:
@@ -150,7 +154,7 @@ def _vignette(row: dict, name: str, line: int) -> Vignette:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict]]:
-    """(line number, object) of every line that is not blank, with distinct ids; a file without any is refused."""
+    """(line number, object) of every line that is not blank, with distinct ids; no line at all is refused."""
     name, seen = str(path), {}
     for line, text in enumerate(_text(path).split("\n"), start=1):
         if not text.strip():

@@ -4,7 +4,7 @@ FOUNDATIONS = ("care", "fairness", "loyalty", "authority", "sanctity", "liberty"
 
 
 def foundation_key(label: str) -> str | None:
-    """The key of a label as files write it ("Social Norms" and "SocialNorms" are one); None if it is not known."""
+    """The key of a label as files write it ("Social Norms" and "SocialNorms" are one); None if unknown."""
     key = "".join(label.split()).lower()
     if key == "socialnorms":
         return "social"

@@ -1,7 +1,7 @@
 """Strict YAML 1.2: one document of plain data, or one line that says what is wrong, where, and what to do.
 
-The parser's events are turned into data here, by the core schema of YAML 1.2, so `1e-4` is a number and `no` a
-string. Anchors, aliases, tags, duplicate keys, `.nan` and `.inf` are refused: none of them is data that a
+The parser's events are turned into data here, by the core schema of YAML 1.2, so `1e-4` is a number and `no`
+a string. Anchors, aliases, tags, duplicate keys, `.nan` and `.inf` are refused: none of them is data that a
 researcher writes on purpose, and each has a way to surprise.
 """
 
@@ -31,7 +31,9 @@ MAX_DEPTH = 20
 MAX_DIGITS = 300
 
 WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
-WORDS |= {word: True for word in ("true", "True", "TRUE")} | {word: False for word in ("false", "False", "FALSE")}
+WORDS |= {word: True for word in ("true", "True", "TRUE")} | {
+    word: False for word in ("false", "False", "FALSE")
+}
 INTEGER = re.compile(r"[-+]?[0-9]+")
 OCTAL = re.compile(r"0o[0-7]+")
 HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
@@ -130,7 +132,9 @@ class _Reader:
         except YAMLError as error:
             mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
             line = f"line {mark.line + 1}" if mark else "the file"
-            what = getattr(error, "problem", None) or getattr(error, "reason", None) or "the text cannot be read"
+            what = (
+                getattr(error, "problem", None) or getattr(error, "reason", None) or "the text cannot be read"
+            )
             raise refusal(self.name, line, f"not YAML ({what})", "correct the syntax") from None
         except (ValueError, OverflowError, LookupError, AssertionError, TypeError, AttributeError):
             # The parser's own slips on hostile text (impossible escapes, odd directives).

@@ -28,11 +28,13 @@ def check_space(dimensions: Sequence[Dimension], fixed: Mapping[str, Any], name:
                 key, _, rest = problem.partition(": ")
                 what, _, remedy = rest.partition("; ")
                 searched = key in (dimension.name for dimension in dimensions)
-                raise refusal(name, f"search.{key}" if searched else f"settings.{SECTION_OF[key]}.{key}", what, remedy)
+                raise refusal(
+                    name, f"search.{key}" if searched else f"settings.{SECTION_OF[key]}.{key}", what, remedy
+                )
 
 
 def reachable(dimensions: Sequence[Dimension], names: Sequence[str], name: str) -> Iterator[dict[str, Any]]:
-    """Every combination of the named dimensions' extremes, under every choice that decides whether they exist."""
+    """Every combination of the named dimensions' extremes, under every choice that decides what exists."""
     wanted, parents = set(names), set()
     for dimension in reversed(dimensions):
         if dimension.name in wanted:
@@ -40,10 +42,8 @@ def reachable(dimensions: Sequence[Dimension], names: Sequence[str], name: str) 
             wanted |= parents
     closure = [dimension for dimension in dimensions if dimension.name in wanted]
     values = {d.name: d.steps() if d.name in parents | {"reg"} else d.extremes() for d in closure}
-    found = 0
-    for params in islice(walk(closure, values), MAX_CHECKED + 1):
-        found += 1
-        if found > MAX_CHECKED:
+    for found, params in enumerate(islice(walk(closure, values), MAX_CHECKED + 1)):
+        if found == MAX_CHECKED:
             raise refusal(name, "search", "too many conditions to check", "search fewer dimensions at once")
         yield params
 
@@ -56,13 +56,23 @@ def _check_barrier(dimensions: Sequence[Dimension], fixed: Mapping[str, Any], le
     if searched is None:
         if regs == {"nll"} and fixed[leaf] != KL_ONLY[leaf]:
             what = f"{leaf} exists only for the kl regularisers and reg is nll"
-            raise refusal(name, f"settings.heal.{leaf}", what, f"set reg to kl_rev or kl_fwd, or leave {leaf} out")
+            raise refusal(
+                name, f"settings.heal.{leaf}", what, f"set reg to kl_rev or kl_fwd, or leave {leaf} out"
+            )
         return
     if "nll" not in regs:
         return
-    kl = [reg for dimension in dimensions if dimension.name == "reg" for reg in dimension.steps() if reg != "nll"]
+    kl = [
+        reg
+        for dimension in dimensions
+        if dimension.name == "reg"
+        for reg in dimension.steps()
+        if reg != "nll"
+    ]
     if kl:
         remedy = f"add when: {{reg: [{', '.join(kl)}]}}"
     else:
         remedy = "search reg too, or set it to kl_rev or kl_fwd"
-    raise refusal(name, f"search.{leaf}", f"{leaf} exists only for the kl regularisers and reg can be nll", remedy)
+    raise refusal(
+        name, f"search.{leaf}", f"{leaf} exists only for the kl regularisers and reg can be nll", remedy
+    )

@@ -1,6 +1,6 @@
 """`--set key=value`: any key of a space from the command line, before anything is resolved.
 
-A key is a dotted path (`settings.heal.lr`, `heal.lr`, `data.vignettes`) or a bare leaf name that is unique (`lr`).
+A key is a dotted path (`settings.heal.lr`, `heal.lr`, `data.vignettes`) or a leaf name that is unique (`lr`).
 Fixing a searched dimension removes it, along with what existed only under its other values.
 """
 
@@ -10,20 +10,27 @@ from typing import Any
 from pydantic import BaseModel
 
 from steerheal.config.messages import unknown_key
-from steerheal.config.sections import SECTION_OF, SECTIONS, Settings
+from steerheal.config.sections import SECTION_OF, SECTIONS
 from steerheal.config.sources import DataEntry, Kind, ModelEntry, Resources
 from steerheal.config.trial import Stop
 from steerheal.yaml_io import one_line, parse, refusal
 
 TUPLES = ("layers", "depth")
-MAPPINGS: dict[str, type[BaseModel]] = {"data": DataEntry, "stop": Stop, "resources": Resources, "model": ModelEntry}
+MAPPINGS: dict[str, type[BaseModel]] = {
+    "data": DataEntry,
+    "stop": Stop,
+    "resources": Resources,
+    "model": ModelEntry,
+}
 
 
 def split(override: str) -> tuple[str, Any]:
     """`key=value` as (key, value), the value read as YAML."""
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
-        raise refusal("--set", one_line(override, 60), "not of the form key=value", "write e.g. --set lr=1e-4")
+        raise refusal(
+            "--set", one_line(override, 60), "not of the form key=value", "write e.g. --set lr=1e-4"
+        )
     return key.strip(), parse(text, f"--set {one_line(override, 60)}")
 
 
@@ -99,8 +106,10 @@ def _put(raw: dict, path: list[str], value: Any) -> None:
 
 
 def _search(raw: dict, leaf: str, value: Any) -> None:
-    """Replace or add a dimension. It keeps its condition unless a new one is given, and conditions on it keep the
-    values that are still there."""
+    """Replace or add a dimension.
+
+    It keeps its condition unless a new one is given; conditions on it keep the values that are still there.
+    """
     search = raw["search"] = dict(raw.get("search") or {})
     values = value if isinstance(value, list) else value.get("choices") if isinstance(value, dict) else None
     when = _when(search.get(leaf))
@@ -142,7 +151,9 @@ def _prune(search: dict, leaf: str, values: list, inherited: dict) -> None:
             del search[name]
             _prune(search, name, [], {})
             continue
-        search[name] = {key: item for key, item in entry.items() if key != "when"} | ({"when": when} if when else {})
+        search[name] = {key: item for key, item in entry.items() if key != "when"} | (
+            {"when": when} if when else {}
+        )
 
 
 def _when(entry: Any) -> dict[str, list]:

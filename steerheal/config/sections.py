@@ -1,7 +1,8 @@
 """The settings of a trial, section by section: types, bounds, defaults.
 
-Leaf names are unique over the sections, so a bare name (`lr`) is enough to search or override one. Every number
-has a bound on both sides: a typing slip should be refused here by name, and not run out of memory an hour later.
+Leaf names are unique over the sections, so a bare name (`lr`) is enough to search or override one. Every
+number has a bound on both sides: a typing slip should be refused here by name, and not run out of memory an
+hour later.
 """
 
 from typing import Annotated, Any, Literal
@@ -132,7 +133,15 @@ class Settings(Frozen):
 
 
 SECTIONS: dict[str, type[Frozen]] = {name: field.annotation for name, field in Settings.model_fields.items()}
-SECTION_OF: dict[str, str] = {leaf: name for name, section in SECTIONS.items() for leaf in section.model_fields}
+SECTION_OF: dict[str, str] = {
+    leaf: name for name, section in SECTIONS.items() for leaf in section.model_fields
+}
 
 # What exists only under a kl regulariser, with the value it has under nll.
-KL_ONLY: dict[str, Any] = {"lam": 0.0, "tau": 0.0, "kl_agg": "mean", "barrier_ref": "prev", "lam_round_pow": 0.0}
+KL_ONLY: dict[str, Any] = {
+    "lam": 0.0,
+    "tau": 0.0,
+    "kl_agg": "mean",
+    "barrier_ref": "prev",
+    "lam_round_pow": 0.0,
+}

@@ -70,7 +70,7 @@ class Resources(Frozen):
 
 
 class ModelFile(Frozen):
-    """A model's settings file: what it is, how it is loaded, and the settings, data and resources that suit it."""
+    """A model's settings file: what it is, how it is loaded, which settings, data and resources suit it."""
 
     model: Reference
     revision: Reference | None = None
@@ -169,7 +169,9 @@ def find_persona(entry: Any, folder: Path, name: str) -> Persona:
         if path is None:
             known = _stems(*places)
             what = f"there is no persona {one_line(entry, 80)}"
-            raise refusal(name, "persona", what, unknown_key(entry, known)[1] if known else "give a .yaml file")
+            raise refusal(
+                name, "persona", what, unknown_key(entry, known)[1] if known else "give a .yaml file"
+            )
     pair = yaml_io.load(path)
     if isinstance(pair, dict):
         pair = {"name": path.stem[:64]} | pair

@@ -17,7 +17,15 @@ from steerheal.config.dimensions import Dimension, read_dimensions, typed, walk
 from steerheal.config.messages import unknown_key, validate
 from steerheal.config.overrides import apply, split
 from steerheal.config.sections import KL_ONLY, SECTION_OF, Frozen, Settings, count
-from steerheal.config.sources import NAME, DataEntry, DataPaths, Resources, find_data, find_model, find_persona
+from steerheal.config.sources import (
+    NAME,
+    DataEntry,
+    DataPaths,
+    Resources,
+    find_data,
+    find_model,
+    find_persona,
+)
 from steerheal.config.trial import Alpha, ModelRef, Persona, Prose, Rounds, Seeds, Stop, TrialConfig
 from steerheal.yaml_io import one_line, refusal
 
@@ -81,7 +89,9 @@ class Space:
         endless = next((name for name, steps in values.items() if steps is None), None)
         if endless:
             what = "a grid cannot go over a range without (or with too many) steps"
-            raise refusal(str(self.path), f"search.{endless}", what, "list its values, or use sampler: optuna")
+            raise refusal(
+                str(self.path), f"search.{endless}", what, "list its values, or use sampler: optuna"
+            )
         grid = list(islice(walk(self.dimensions, values), MAX_GRID + 1))
         if len(grid) > MAX_GRID:
             what = f"the grid has more than {MAX_GRID} trials"
@@ -114,20 +124,28 @@ class Space:
         for dimension in self.dimensions:
             name = dimension.name
             if dimension.active(chosen) != (name in params):
-                state = "exists here but has no value" if name not in params else "does not exist at this point"
-                raise refusal(where, f"search.{name}", state, "resume with the space that the trial came from")
+                state = (
+                    "exists here but has no value" if name not in params else "does not exist at this point"
+                )
+                raise refusal(
+                    where, f"search.{name}", state, "resume with the space that the trial came from"
+                )
             if name in params:
                 chosen[name] = typed(name, params[name], where, "search")
                 if not dimension.contains(chosen[name]):
                     what = f"{one_line(str(params[name]), 60)} is not in the space"
-                    raise refusal(where, f"search.{name}", what, "resume with the space that the trial came from")
+                    raise refusal(
+                        where, f"search.{name}", what, "resume with the space that the trial came from"
+                    )
         if strange := [name for name in params if name not in chosen]:
             known = [dimension.name for dimension in self.dimensions]
-            raise refusal(where, f"search.{one_line(strange[0], 60)}", *unknown_key(strange[0], known or ["none"]))
+            raise refusal(
+                where, f"search.{one_line(strange[0], 60)}", *unknown_key(strange[0], known or ["none"])
+            )
         return chosen
 
     def resolved(self) -> dict[str, Any]:
-        """The space as a file that needs nothing but its data files: loaded again, it is equal to this one."""
+        """The space as a file that names nothing but its data files: loaded again, it equals this one."""
         model = self.model.model_dump()
         if self.model.name == "builtin":
             del model["path_or_hub"]

@@ -120,12 +120,18 @@ def _enough(values: Mapping[str, Any]) -> str | None:
     return None
 
 
+def _ladder(values: Mapping[str, Any]) -> str | None:
+    if values["kappa_min"] == 1 and values["rungs"] > 1:
+        return "rungs: with kappa_min 1 every rung is the same dose; set rungs to 1, or lower kappa_min"
+    return None
+
+
 def _left(values: Mapping[str, Any]) -> str | None:
     held_out = max(1, round(values["min_train"] * values["held_out"])) if values["held_out"] else 0
     if held_out >= values["min_train"]:
         return (
-            f"held_out: {values['held_out']:g} of min_train {values['min_train']} leaves nothing to train on; "
-            "lower held_out or raise min_train"
+            f"held_out: {values['held_out']:g} of min_train {values['min_train']} leaves nothing to train "
+            "on; lower held_out or raise min_train"
         )
     return None
 
@@ -144,6 +150,7 @@ def _barrier(values: Mapping[str, Any]) -> str | None:
 RULES: tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], str | None]], ...] = (
     (("lr", "wd"), _shrink),
     (("n_keep", "min_train"), _enough),
+    (("kappa_min", "rungs"), _ladder),
     (("min_train", "held_out"), _left),
     (("reg", *KL_ONLY), _barrier),
 )

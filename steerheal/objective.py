@@ -1,0 +1,293 @@
+"""What a result is worth: slope, retain, verdict, noise floor. Pure functions on numbers.
+
+trait = log of the mean probability on the target foundation (nats); gain = sign · Δtrait against base;
+slope = −100 · Δcoherence / gain, lowest is best; retain = gain(healed) / gain(steered). A quantity that does
+not exist (a missing figure, a ratio over 0) is None, never NaN.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from steerheal.config import Persona
+
+# In the order in which they are given, worst news first; `ok` is what is left.
+OUTCOMES = ("failed", "diverged", "starved", "unknown")
+VERDICTS = (*OUTCOMES, "broken", "damaged", "wrong way", "no-op", "weak", "broad", "ok")
+# In the order of a leaderboard.
+RANKED = (
+    "ok",
+    "weak",
+    "broad",
+    "no-op",
+    "wrong way",
+    "damaged",
+    "broken",
+    "unknown",
+    "starved",
+    "diverged",
+    "failed",
+)
+
+COHERENCE_FLOOR = 0.85
+MOST_UNSCORABLE = 0.01
+CANARY_FLOOR = 0.9
+WRONG_WAY = -0.05
+NO_OP = 0.05
+MIN_GAIN = 0.3
+# More than this share of a configuration's seeds must have survived.
+SURVIVING = 0.5
+# What a searcher is told of a trial without a usable slope, and the bound of those that have one.
+WORST = 1000.0
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a finished trial tells the searcher: a finite value to minimise; feasible if `constraint` <= 0."""
+
+    value: float
+    constraint: float
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over seeds, its standard error (None for a single seed), how many seeds have no figure."""
+
+    mean: float | None
+    se: float | None
+    n: int
+    failed: int
+
+
+def finite(value: float | None) -> bool:
+    """Whether a figure exists."""
+    return value is not None and math.isfinite(value)
+
+
+def trait(probability: float) -> float:
+    """Nats: log of the mean probability on the target foundation; minus infinity at 0."""
+    return math.log(probability) if probability > 0 else -math.inf
+
+
+def ratio(above: float | None, below: float | None) -> float | None:
+    """above / below, or None where it does not exist."""
+    if not finite(above) or not finite(below) or below == 0:
+        return None
+    quotient = above / below
+    return quotient if math.isfinite(quotient) else None
+
+
+def gain(trait: float | None, base_trait: float | None, sign: int) -> float | None:
+    """Nats moved in the intended direction, against base."""
+    return sign * (trait - base_trait) if finite(trait) and finite(base_trait) else None
+
+
+def slope(coherence_change: float | None, gain: float | None) -> float | None:
+    """Centinats of coherence lost per nat gained; negative when coherence rose too."""
+    return ratio(-100 * coherence_change, gain) if finite(coherence_change) else None
+
+
+def retain(healed_gain: float | None, steered_gain: float | None) -> float | None:
+    """1 kept, 0 undone, negative the wrong way."""
+    return ratio(healed_gain, steered_gain)
+
+
+def verdict(
+    gain: float | None,
+    coherence: float | None,
+    unscorable: float = 0.0,
+    canary_survival: float | None = None,
+    off_target: float = 0.0,
+    min_gain: float = MIN_GAIN,
+) -> str:
+    """The first that applies, in the order of `VERDICTS`.
+
+    `unscorable`: share of reads; `canary_survival` None: no canaries were asked for; `off_target`: the largest
+    move, in nats, of a foundation that should have stayed.
+    """
+    if not finite(gain) or not finite(coherence) or not finite(unscorable) or not finite(off_target):
+        return "broken"
+    if unscorable > MOST_UNSCORABLE or coherence < COHERENCE_FLOOR:
+        return "broken"
+    if canary_survival is not None and not canary_survival >= CANARY_FLOOR:
+        return "damaged"
+    if gain < WRONG_WAY:
+        return "wrong way"
+    if gain < NO_OP:
+        return "no-op"
+    if gain < min_gain:
+        return "weak"
+    if abs(off_target) >= gain:
+        return "broad"
+    return "ok"
+
+
+def standing(verdict: str, slope: float | None, gain: float | None, min_gain: float = MIN_GAIN) -> Standing:
+    """What the searcher is told: the slope under the verdict's constraint, always finite.
+
+    The constraint grows with the distance from `ok`, so that a sampler can tell a near miss from a wreck.
+    """
+    usable = verdict in ("ok", "weak", "broad") and finite(slope)
+    value = min(max(slope, -WORST), WORST) if usable else WORST
+    if verdict == "ok":
+        return Standing(value, 0.0)
+    distance = float(RANKED.index(verdict))
+    if verdict == "weak" and finite(gain) and min_gain > 0:
+        distance = min(max((min_gain - gain) / min_gain, 1e-6), 1.0)
+    return Standing(value, distance)
+
+
+def rank_key(verdict: str, slope: float | None, gain: float | None) -> tuple[int, float, float]:
+    """Sorts a leaderboard: ok by slope, then the other verdicts in their order, the larger gain first."""
+    missing = math.inf
+    by_slope = slope if verdict == "ok" and finite(slope) else missing
+    return (RANKED.index(verdict), by_slope, -gain if finite(gain) else missing)
+
+
+def mean(values: Sequence[float | None]) -> Mean:
+    """Mean and standard error (ddof 1) of the figures that exist."""
+    known = [value for value in values if finite(value)]
+    failed = len(values) - len(known)
+    if not known:
+        return Mean(None, None, 0, failed)
+    centre = math.fsum(known) / len(known)
+    if len(known) == 1:
+        return Mean(centre, None, 1, failed)
+    variance = math.fsum((value - centre) ** 2 for value in known) / (len(known) - 1)
+    return Mean(centre, math.sqrt(variance / len(known)), len(known), failed)
+
+
+def noise_floor(groups: Iterable[Sequence[float]]) -> float | None:
+    """Pooled standard deviation (ddof 1) between the seeds of one configuration; None if none is repeated."""
+    squares, freedom = 0.0, 0
+    for group in groups:
+        known = [value for value in group if finite(value)]
+        if len(known) > 1:
+            centre = math.fsum(known) / len(known)
+            squares += math.fsum((value - centre) ** 2 for value in known)
+            freedom += len(known) - 1
+    return math.sqrt(squares / freedom) if freedom else None
+
+
+def slope_error(changes: Sequence[float], gains: Sequence[float]) -> float | None:
+    """Standard error of −100 · mean(changes) / mean(gains) over paired seeds, by linearisation."""
+    centre = slope(mean(changes).mean, mean(gains).mean)
+    if centre is None or len(gains) < 2:
+        return None
+    errors = [-100 * change - centre * moved for change, moved in zip(changes, gains, strict=True)]
+    return ratio(mean(errors).se, abs(mean(gains).mean))
+
+
+def measure(
+    healed: Mapping | None,
+    base: Mapping | None,
+    steered: Mapping | None,
+    canary: Mapping | None,
+    canary_base: Mapping | None,
+    persona: Persona,
+) -> dict:
+    """The figures of one seed's round, from the evaluations' reports and the canaries' undamaged shares.
+
+    Every figure is listed; it is None when an evaluation that it needs is missing.
+    """
+    healed, base, steered = healed or {}, base or {}, steered or {}
+    moves = {
+        name: value - base["nats"][name]
+        for name, value in (healed.get("nats") or {}).items()
+        if base.get("nats")
+    }
+    off_moves = {name: moves[name] for name in persona.off_target if name in moves}
+    traits = [(report.get("nats") or {}).get(persona.target) for report in (healed, base, steered)]
+    gains = [gain(moved, traits[1], persona.sign) for moved in (traits[0], traits[2])]
+    coherences = [report.get("coherence") for report in (healed, base, steered)]
+    change = coherences[0] - coherences[1] if finite(coherences[0]) and finite(coherences[1]) else None
+    whole = [(answers or {}).get("undamaged") for answers in (canary, canary_base)]
+    return {
+        "trait": traits[0],
+        "gain": gains[0],
+        "coherence": coherences[0],
+        "d_coherence": change,
+        "slope": slope(change, gains[0]),
+        "retain": retain(*gains),
+        "base_trait": traits[1],
+        "base_coherence": coherences[1],
+        "steered_gain": gains[1],
+        "steered_coherence": coherences[2],
+        "unscorable": ratio(healed.get("unscorable"), healed.get("vignettes")),
+        "canary_survival": ratio(*whole),
+        "moves": moves,
+        "off_moves": off_moves,
+        "off_target": max(map(abs, off_moves.values()), default=None),
+    }
+
+
+def summarise(records: Sequence[Mapping], min_gain: float = MIN_GAIN) -> dict:
+    """A trial over its seeds: the verdict on the means of the last round, their errors, `n` and `failed`.
+
+    A seed counts if it came to the end of its rounds (or was stopped below the floor) with finite figures. With
+    too few of them the verdict is the fate that all seeds share, or `unknown`, and no figure is given.
+    """
+    last = {record["seed"]: record for record in records}
+    fates = {seed: _fate(record, min_gain) for seed, record in last.items()}
+    whole = [last[seed] for seed, fate in fates.items() if fate not in OUTCOMES and _measured(last[seed])]
+    error = next((record["error"] for record in last.values() if record["error"]), None)
+    told = {"seeds": fates, "n": len(whole), "failed": len(last) - len(whole), "error": error}
+    names = (
+        "trait",
+        "gain",
+        "coherence",
+        "d_coherence",
+        "retain",
+        "steered_gain",
+        "canary_survival",
+        "unscorable",
+    )
+    if len(whole) <= SURVIVING * len(last):
+        shared = set(fates.values())
+        return (
+            told
+            | dict.fromkeys((*names, "slope", "slope_se", "off_target", "rounds"))
+            | {"verdict": shared.pop() if len(shared) == 1 else "unknown"}
+        )
+    means = {name: mean([record[name] for record in whole]) for name in names}
+    figures = {name: found.mean for name, found in means.items()}
+    errors = {f"{name}_se": found.se for name, found in means.items()}
+    changes, gains = [record["d_coherence"] for record in whole], [record["gain"] for record in whole]
+    off_target = _largest([record["off_moves"] for record in whole])
+    return (
+        told
+        | figures
+        | errors
+        | {
+            "slope": slope(figures["d_coherence"], figures["gain"]),
+            "slope_se": slope_error(changes, gains),
+            "off_target": off_target,
+            "rounds": min(record["round"] for record in whole) + 1,
+            "verdict": verdict(
+                figures["gain"],
+                figures["coherence"],
+                figures["unscorable"] or 0.0,
+                figures["canary_survival"],
+                off_target or 0.0,
+                min_gain,
+            ),
+        }
+    )
+
+
+def _fate(record: Mapping, min_gain: float) -> str:
+    """A seed's own verdict: how it ended if it did not come to the end, else what its figures say."""
+    if record["outcome"] in OUTCOMES:
+        return record["outcome"]
+    survival, off_target = record["canary_survival"], record["off_target"] or 0.0
+    unscorable = 1.0 if record["unscorable"] is None else record["unscorable"]
+    return verdict(record["gain"], record["coherence"], unscorable, survival, off_target, min_gain)
+
+
+def _measured(record: Mapping) -> bool:
+    return all(finite(record[name]) for name in ("gain", "coherence", "d_coherence"))
+
+
+def _largest(moves: Sequence[Mapping[str, float]]) -> float | None:
+    """The largest mean move of an off-target foundation, in nats."""
+    return max((abs(mean([move.get(name) for move in moves]).mean) for name in moves[0]), default=None)
