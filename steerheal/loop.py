@@ -7,23 +7,12 @@ that starves, diverges, falls below the coherence floor or fails ends there, as 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from steerheal import objective
 from steerheal.config import TrialConfig
 from steerheal.errors import StageError
-from steerheal.jobs import Canary, Collect, Evaluate, Extract, Heal, Job, Prompt, Result, Stages, Steering, Vignette
-
-
-@dataclass(frozen=True)
-class TrialData:
-    """What a trial reads besides its settings, by value."""
-
-    contexts: tuple[str, ...]
-    prompts: tuple[Prompt, ...]
-    vignettes: tuple[Vignette, ...]
-    instrument: Any
-    suite: Any
+from steerheal.jobs import Canary, Collect, Evaluate, Extract, Heal, Job, Result, Stages, Steering
+from steerheal.trial_data import TrialData
 
 
 @dataclass

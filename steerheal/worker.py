@@ -24,7 +24,7 @@ from steerheal.generation.collect import collect
 from steerheal.generation.engine import Engine
 from steerheal.healing.examples import Example
 from steerheal.healing.train import Healed, HealTask, heal
-from steerheal.jobs import Canary, Collect, Evaluate, Extract, Heal, Job, Result, Steering
+from steerheal.jobs import Canary, Collect, Evaluate, Extract, Heal, Job, ModelFacts, Result, Steering
 from steerheal.steering.extract import extract
 from steerheal.store import FolderStore
 from steerheal.students.adapter import Adapter, fold, from_peft, to_peft
@@ -49,6 +49,11 @@ class Worker:
             Extract: self._extract, Collect: self._collect, Heal: self._heal,
             Evaluate: self._evaluate, Canary: self._canary,
         }
+
+    @property
+    def facts(self) -> ModelFacts:
+        """The base, for those who ask for work without loading it."""
+        return ModelFacts(self.base.name, self.base.fingerprint, len(self.base.blocks))
 
     def run_batch(self, jobs: Sequence[Job]) -> list[Result | Exception]:
         """Run jobs of one stage together; a job that fails gets its exception, its neighbours their results.

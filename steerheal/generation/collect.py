@@ -6,20 +6,16 @@ Survivors of passing rungs count. Jobs are procedures that ask for completions a
 several trials share every batch.
 """
 
-import sys
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 from random import Random
 from typing import Any
 
-from steerheal.generation.engine import Completion, Engine, Request
+from steerheal.generation.answers import Answer, Ask, answer
+from steerheal.generation.engine import Engine
 from steerheal.generation.filter import Measured, Thresholds, judge
-from steerheal.generation.sampling import Sampling
-from steerheal.generation.score import score_under_base
-from steerheal.generation.streams import stream_key
 from steerheal.jobs import Collect, Prompt
-from steerheal.students.chat import prompt_ids
 from steerheal.students.rows import Row, Student, Vector
 
 
@@ -122,58 +118,33 @@ def collect(
 
 def _generate(engine: Engine, batch: list[tuple[tuple[Collect, Student, Vector], list[Wanted]]], on_tokens) -> list:
     """Generate and judge everything that the procedures want next, in one run of the engine."""
-    stops = stop_ids(engine.base)
-    requests = []
-    for (job, student, vector), wants in batch:
-        for want in wants:
-            dose = job.steering.dose * want.kappa
-            requests.append(
-                Request(
-                    prompt=tuple(prompt_ids(engine.base.tokenizer, job.system, want.prompt.text)),
-                    row=Row(student, vector, dose, job.steering.apply),
-                    max_new_tokens=job.sample.max_new_tokens,
-                    stream=stream_key(job.seed, want.prompt.id, dose, want.sample),
-                    sampling=sampling_of(job.sample),
-                    steer_prompt=job.steering.steer_prompt,
-                    stops=stops,
-                )
-            )
-    records = _judged(engine, requests, engine.run(requests, on_tokens), batch)
-    made, start = [], 0
-    for _, wants in batch:
-        made.append(records[start : start + len(wants)])
-        start += len(wants)
-    return made
+    asks = [_ask(*task, want) for task, wants in batch for want in wants]
+    answers = iter(answer(engine, asks, on_tokens))
+    return [
+        [judged(next(answers), limits(job.filter)) | {"kappa": want.kappa} for want in wants]
+        for (job, _, _), wants in batch
+    ]
 
 
-def _judged(engine: Engine, requests: list[Request], completions: list[Completion], batch) -> list[dict]:
-    trained = [completion.with_stop for completion in completions]
-    scores = score_under_base(engine.base, [request.prompt for request in requests], trained)
-    flat = [(job, want) for (job, _, _), wants in batch for want in wants]
-    records = []
-    for (job, want), request, completion, ids, (logp, entropy) in zip(flat, requests, completions, trained, scores):
-        text = engine.base.tokenizer.decode(completion.ids, skip_special_tokens=True)
-        measured = Measured(text, logp.numpy(), entropy.numpy(), completion.hit_limit, want.prompt.text)
-        limits = Thresholds(job.filter.max_perplexity, job.filter.max_repetition)
-        verdict = judge(measured, limits)
-        records.append({
-            "prompt_id": want.prompt.id, "prompt": want.prompt.text, "text": text, "kappa": want.kappa,
-            "dose": request.row.dose, "sample": want.sample, "kept": verdict.kept, "gate": verdict.gate,
-            "reasons": verdict.reasons, "measures": verdict.measures, "hit_limit": completion.hit_limit,
-            "prompt_ids": list(request.prompt), "ids": list(ids),
-        })
-    return records
+def _ask(job: Collect, student: Student, vector: Vector, want: Wanted) -> Ask:
+    steering = job.steering
+    row = Row(student, vector, steering.dose * want.kappa, steering.apply)
+    return Ask(want.prompt, row, job.system, job.sample, job.seed, want.sample, steering.steer_prompt)
 
 
-def sampling_of(sample: Any) -> Sampling:
-    """The settings section `sample` as the engine takes it: temperature 0 is greedy, top_k 0 the whole vocabulary."""
-    if sample.temperature == 0:
-        return Sampling(top_k=1)
-    return Sampling(sample.temperature, sample.top_p, sample.top_k or sys.maxsize)
+def limits(section: Any) -> Thresholds:
+    """The settings section `filter` as the filter takes it."""
+    return Thresholds(max_perplexity=section.max_perplexity, max_repetition=section.max_repetition)
 
 
-def stop_ids(base) -> tuple[int, ...]:
-    """Every id that ends an answer: the tokenizer's and those of the model's generation settings."""
-    stops = base.model.generation_config.eos_token_id
-    stops = [] if stops is None else [stops] if isinstance(stops, int) else stops
-    return tuple(dict.fromkeys([*stops, base.tokenizer.eos_token_id]))
+def judged(found: Answer, thresholds: Thresholds) -> dict:
+    """One answer as a record: its texts and ids, whether it is kept, and the gates' reasons and measures."""
+    prompt = found.ask.prompt
+    measured = Measured(found.text, found.logprobs.numpy(), found.entropies.numpy(), found.hit_limit, prompt.text)
+    verdict = judge(measured, thresholds)
+    return {
+        "prompt_id": prompt.id, "prompt": prompt.text, "text": found.text, "dose": found.ask.row.dose,
+        "sample": found.ask.sample, "kept": verdict.kept, "gate": verdict.gate, "reasons": verdict.reasons,
+        "measures": verdict.measures, "hit_limit": found.hit_limit, "prompt_ids": list(found.prompt_ids),
+        "ids": list(found.ids),
+    }

@@ -1,0 +1,54 @@
+"""What the commands share: the options that name a model, and errors as one line with exit code 2."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from steerheal.errors import UserError
+
+DTYPES = ("float32", "bfloat16", "float16", "float64")
+
+
+def run(main: Callable[[], None]) -> None:
+    """Call `main`; a UserError becomes one line on stderr and exit code 2, Ctrl-C exit code 130."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    try:
+        main()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def model_options(parser: argparse.ArgumentParser) -> None:
+    """--model, --revision, --dtype, --4bit, --device."""
+    group = parser.add_argument_group("model")
+    group.add_argument("--model", default="builtin", help="builtin, a folder, or a hub name (default: builtin)")
+    group.add_argument("--revision", help="a hub model's branch, tag or commit")
+    group.add_argument("--dtype", default="float32", choices=DTYPES, help="default: float32")
+    group.add_argument("--4bit", dest="four_bit", action="store_true", help="load the base in 4-bit (bitsandbytes)")
+    group.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 (default: a GPU if there is one)")
+
+
+def load_model(args: argparse.Namespace):
+    """The base that `model_options` describes."""
+    from steerheal.students.base import load_base
+
+    return load_base(args.model, args.dtype, args.four_bit, args.revision, args.device)
+
+
+def persona_of(name: str):
+    """The persona pair of a name or a YAML file."""
+    from steerheal.config.sources import find_persona
+
+    return find_persona(name, Path.cwd(), "--persona")
+
+
+def check_writable(path: Path) -> None:
+    """Refuse an output path before the work, not after it."""
+    if not path.parent.is_dir():
+        raise UserError(f"--out: {path.parent}: no such folder; create it first")

@@ -1,0 +1,105 @@
+"""python -m steerheal.generate: steered completions of a persona's vector, judged by the filter, as JSON lines."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+from steerheal import cli
+from steerheal.data_files import load_contexts, load_prompts
+from steerheal.files import write_text
+from steerheal.jobs import Prompt
+
+EXAMPLES = """examples:
+  python -m steerheal.generate --dose 0.5 1 2 --prompt "Should I report my friend?"
+  python -m steerheal.generate --dose 0.75 --out pairs.jsonl --save-vector care.safetensors
+  python -m steerheal.generate --vector care.safetensors --dose 0 1 --samples 4
+"""
+
+
+def main() -> None:
+    """Read the command line, extract or read the vector, generate, judge, print or write."""
+    args = _parser().parse_args()
+    for path in (args.out, args.save_vector):
+        if path:
+            cli.check_writable(path)
+    persona = cli.persona_of(args.persona)
+    prompts = [Prompt(f"p{n}", text) for n, text in enumerate(args.prompt)] or load_prompts(args.prompts)
+    contexts = load_contexts(args.contexts)
+
+    from tqdm import tqdm
+
+    from steerheal.generation.answers import Ask, answer
+    from steerheal.generation.collect import judged
+    from steerheal.generation.engine import Engine
+    from steerheal.generation.filter import Thresholds
+    from steerheal.steering.extract import extract
+    from steerheal.students.reading import read_student, read_vector, write_vector
+    from steerheal.students.rows import Row, Vector
+
+    base = cli.load_model(args)
+    student = read_student(base, args.adapter)
+    if args.vector:
+        vector = read_vector(base, args.vector)
+    else:
+        found = extract(base, student, persona.positive, persona.negative, contexts, None, args.method)
+        vector = Vector("extracted", found)
+    if args.save_vector:
+        write_vector(vector, args.save_vector)
+    sample = SimpleNamespace(
+        temperature=args.temperature, top_p=0.95, top_k=64, max_new_tokens=args.max_new_tokens
+    )
+    asks = [
+        Ask(prompt, Row(student, vector, dose, args.apply), persona.neutral, sample, args.seed, number)
+        for prompt in prompts for dose in args.dose for number in range(args.samples)
+    ]
+    with tqdm(total=len(asks) * args.max_new_tokens, unit="tok", desc="generate") as bar:
+        records = [judged(found, Thresholds()) for found in answer(Engine(base), asks, bar.update)]
+    lines = "".join(json.dumps(_shown(record), ensure_ascii=False) + "\n" for record in records)
+    if args.out:
+        write_text(args.out, lines)
+        print(f"{sum(r['kept'] for r in records)} of {len(records)} kept; {args.out}", file=sys.stderr)
+    else:
+        print(lines, end="")
+
+
+def _shown(record: dict) -> dict:
+    """A record with the names that heal --data reads."""
+    names = ("prompt_id", "dose", "sample", "kept", "gate", "reasons", "measures", "hit_limit")
+    return {"prompt": record["prompt"], "completion": record["text"]} | {name: record[name] for name in names}
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m steerheal.generate", description=__doc__, epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    cli.model_options(parser)
+    parser.add_argument("--adapter", type=Path, nargs="*", default=[], help="PEFT folders, oldest first")
+    parser.add_argument("--persona", default="care_over_authority", help="a pair's name or YAML file")
+    parser.add_argument("--vector", type=Path, help="use this vector instead of extracting the persona's")
+    parser.add_argument("--save-vector", type=Path, help="write the vector used (safetensors)")
+    parser.add_argument("--method", choices=("mean_diff", "pca"), default="mean_diff", help="default: mean_diff")
+    parser.add_argument("--apply", choices=("add", "ablate"), default="add", help="default: add")
+    parser.add_argument("--dose", type=float, nargs="+", default=[0.0, 1.0], help="multiples of the vector")
+    parser.add_argument("--prompt", nargs="*", default=[], help="prompts given here; else those of --prompts")
+    parser.add_argument("--prompts", default="builtin", help="a JSONL file of {id, text}, or builtin")
+    parser.add_argument("--contexts", default="builtin", help="a JSONL file of {id, text}, or builtin")
+    parser.add_argument("--samples", type=_positive, default=1, help="completions per prompt and dose (default: 1)")
+    parser.add_argument("--temperature", type=float, default=1.0, help="0 is greedy (default: 1)")
+    parser.add_argument("--max-new-tokens", type=_positive, default=64, help="default: 64")
+    parser.add_argument("--seed", type=int, default=0, help="default: 0")
+    parser.add_argument("--out", type=Path, help="write the JSON lines here instead of printing them")
+    return parser
+
+
+if __name__ == "__main__":
+    cli.run(main)

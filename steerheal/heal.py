@@ -1,0 +1,92 @@
+"""python -m steerheal.heal: train one adapter on pairs under a barrier; writes a PEFT folder and its curves."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from steerheal import cli
+from steerheal.config import Heal
+from steerheal.config.messages import validate
+from steerheal.errors import UserError
+from steerheal.files import write_bytes, write_json
+
+EXAMPLES = """examples:
+  python -m steerheal.generate --dose 0.75 --out pairs.jsonl
+  python -m steerheal.heal --data pairs.jsonl --out healed --set reg=kl_rev lam=0.1 lr=5e-3
+  python -m steerheal.heal --data more.jsonl --adapter healed --out healed2
+"""
+
+
+def main() -> None:
+    """Read the command line, train, write the adapter."""
+    args = _parser().parse_args()
+    settings = _settings(args.set)
+    if args.out.exists():
+        raise UserError(f"--out: {args.out}: exists already; choose another folder")
+    cli.check_writable(args.out)
+
+    from tqdm import tqdm
+
+    from steerheal.healing.pairs import read_pairs
+    from steerheal.healing.train import HealTask, heal
+    from steerheal.students.adapter import to_peft
+    from steerheal.students.reading import read_student
+    from steerheal.students.rows import Student
+    from steerheal.worker import finite
+
+    base = cli.load_model(args)
+    examples = read_pairs(base, args.data, args.max_tokens)
+    _show_example(base, examples[0])
+    student = read_student(base, args.adapter)
+    reference = student if settings.barrier_ref == "prev" else Student("base")
+    task = HealTask(tuple(examples), student, reference, settings, args.seed)
+    with tqdm(unit="step", desc="heal") as bar:
+        (healed,) = heal(base, [task], lambda done, total: _advance(bar, done, total))
+    curves = {"steps": healed.steps, "validation": healed.validation, "pressure": healed.pressure}
+    if healed.adapter is None:
+        raise UserError(f"{args.data}: training diverged at step {healed.diverged}; lower lr, or raise lam")
+    for name, payload in to_peft(healed.adapter, args.model, base.fingerprint, base.decoder_name).items():
+        write_bytes(args.out / name, payload)
+    write_json(args.out / "curves.json", finite(curves))
+    told = {"adapter": str(args.out), "pairs": len(examples), "validation": finite(healed.validation)}
+    print(json.dumps(told, indent=1))
+
+
+def _settings(pairs: list[str]) -> Heal:
+    """The heal section from key=value pairs."""
+    from steerheal.config.overrides import split
+
+    given = dict(map(split, pairs))
+    return validate(Heal, given, "--set")
+
+
+def _show_example(base, example) -> None:
+    """One decoded example on stderr, so that a user sees which tokens are trained on."""
+    decode = base.tokenizer.decode
+    print(f"first pair: {decode(example.prompt)}⟦{decode(example.completion)}⟧ (trained on: ⟦…⟧)", file=sys.stderr)
+
+
+def _advance(bar, done: int, total: int) -> None:
+    bar.total = total
+    bar.update(done - bar.n)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m steerheal.heal", description=__doc__, epilog=EXAMPLES + "\nsettings for --set: "
+        + ", ".join(f"{name} ({field.default})" for name, field in Heal.model_fields.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    cli.model_options(parser)
+    parser.add_argument("--data", type=Path, required=True, help="JSONL of messages, or of prompt and completion")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the PEFT adapter")
+    parser.add_argument("--adapter", type=Path, nargs="*", default=[], help="earlier adapters, oldest first")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="heal settings, e.g. reg=kl_rev lam=0.1")
+    parser.add_argument("--seed", type=int, default=0, help="default: 0")
+    parser.add_argument("--max-tokens", type=int, default=2048, help="longest pair (default: 2048)")
+    return parser
+
+
+if __name__ == "__main__":
+    cli.run(main)
