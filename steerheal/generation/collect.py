@@ -2,7 +2,7 @@
 
 The whole ladder of kappas (geometric, from 1 down to kappa_min) is one batch; the largest kappa whose probe survival
 reaches the target is taken, and collection goes on with it until `n_keep` survivors or `max_batches` batches.
-Survivors of passing rungs count. Jobs are procedures that ask for completions and are resumed with them, so those of
+Survivors of lower passing rungs fill what is still missing then: used earlier, they would dilute the dose. Jobs are procedures that ask for completions and are resumed with them, so those of
 several trials share every batch.
 """
 
@@ -50,17 +50,14 @@ def collection(job: Collect) -> Procedure:
         survival = sum(r["kept"] for r in probed) / len(probed)
         rungs.append({"kappa": kappa, "survival": survival, "passed": survival >= job.dose.survival})
     kappa = next((rung["kappa"] for rung in rungs if rung["passed"]), kappas[-1])
-    passing = {rung["kappa"] for rung in rungs if rung["passed"]}
-    for record in records:
-        record["used"] = record["kept"] and record["kappa"] in passing
     batches = 0
+    _use(records, [kappa], job.dose.n_keep)
     while _used(records) < job.dose.n_keep and batches < job.dose.max_batches:
         batch = [_wanted(order, number) for number in islice(turn, job.dose.n_keep)]
-        made = yield [Wanted(prompt, kappa, sample) for prompt, sample in batch]
-        for record in made:
-            record["used"] = record["kept"] and _used(records) < job.dose.n_keep
-            records.append(record)
+        records += yield [Wanted(prompt, kappa, sample) for prompt, sample in batch]
+        _use(records, [kappa], job.dose.n_keep)
         batches += 1
+    _use(records, [rung["kappa"] for rung in rungs if rung["passed"]], job.dose.n_keep)
     return {"records": records, "summary": _summary(job, records, rungs, kappa, batches)}
 
 
@@ -69,8 +66,18 @@ def _wanted(order: list[Prompt], turn: int) -> tuple[Prompt, int]:
     return order[turn % len(order)], turn // len(order)
 
 
+def _use(records: list[dict], kappas: list[float], limit: int) -> None:
+    """Mark kept records of `kappas`, in that order, as training data, up to `limit` in all."""
+    for record in records:
+        record.setdefault("used", False)
+    for kappa in kappas:
+        for record in records:
+            if record["kept"] and record["kappa"] == kappa and _used(records) < limit:
+                record["used"] = True
+
+
 def _used(records: list[dict]) -> int:
-    return sum(record.get("used", False) for record in records)
+    return sum(record["used"] for record in records)
 
 
 def _summary(job: Collect, records: list[dict], rungs: list[dict], kappa: float, batches: int) -> dict:
