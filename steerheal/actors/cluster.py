@@ -4,14 +4,10 @@ Placements: `process`, one actor for all kinds, on the CPU or one GPU; `gpu`, on
 `spread`, one kind per GPU, with replicas. RAY_ADDRESS joins a cluster that is already there instead.
 """
 
-import os
-
-# Before Ray is imported: on Linux, too, a cluster of one machine listens on loopback alone.
-if not os.environ.get("RAY_ADDRESS"):
-    os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-
 import contextlib
 import logging
+import os
+import uuid
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -30,9 +26,10 @@ KINDS: dict[str, tuple[str, ...]] = {
     "trainer": ("heal",),
     "evaluation": ("evaluate",),
 }
+# What each of the three kinds takes of the GPU that they share.
+GPU_SHARE = 0.33
 MAX_RESTARTS = 10
 OBJECT_STORE_BYTES = 256 * 2**20
-SHUTDOWN_SECONDS = 10.0
 
 Loader = Callable[[str], Worker]
 
@@ -49,10 +46,15 @@ class Cluster:
 
     def __enter__(self) -> "Cluster":
         start_ray(self.resources)
-        self.store = ray.remote(StoreActor).options(
-            num_cpus=0, max_restarts=MAX_RESTARTS, max_concurrency=10_000
-        ).remote(self.store_root)
-        self.handles = Handles(self.store, self._place())
+        try:
+            shared = {"num_cpus": 0, "max_restarts": MAX_RESTARTS, "max_concurrency": 10_000}
+            name = f"steerheal-store-{uuid.uuid4().hex}"
+            self.store = ray.remote(StoreActor).options(name=name, **shared).remote(self.store_root)
+            self.store_name = name
+            self.handles = Handles(self.store, self._place())
+        except BaseException:
+            ray.shutdown()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -63,15 +65,18 @@ class Cluster:
 
     def _place(self) -> dict[str, tuple[Any, ...]]:
         """Stage name -> its replicas."""
-        kinds = {kind: getattr(self.resources, kind) for kind in KINDS}
         gpus = ray.cluster_resources().get("GPU", 0)
         if self.resources.placement == "process":
             actor = self._actor(Kind(cpus=float(os.cpu_count() or 1), gpus=min(1.0, gpus)))
             return {stage: (actor,) for stages in KINDS.values() for stage in stages}
-        if gpus < sum(kind.gpus * kind.replicas for kind in kinds.values()):
+        kinds = {name: getattr(self.resources, name) for name in KINDS}
+        if self.resources.placement == "gpu":
+            kinds = {name: kind.model_copy(update={"replicas": 1, "gpus": GPU_SHARE}) for name, kind in kinds.items()}
+        wanted = sum(kind.gpus * kind.replicas for kind in kinds.values())
+        if gpus < wanted:
             raise UserError(
-                f"resources: the actors ask for more than the {gpus:g} GPUs that Ray sees; "
-                "use placement: process, or lower gpus and replicas"
+                f"resources.placement: {self.resources.placement} needs {wanted:g} GPUs and there are {gpus:g}; "
+                "use --set placement=process, or lower gpus and replicas"
             )
         placed: dict[str, tuple[Any, ...]] = {}
         for name, kind in kinds.items():
@@ -83,14 +88,14 @@ class Cluster:
         device = "cuda" if kind.gpus else "cpu"
         options = {"num_cpus": kind.cpus, "num_gpus": kind.gpus, "max_restarts": MAX_RESTARTS}
         actor = ray.remote(StageActor).options(**options, max_concurrency=10_000).remote(
-            self.load, device, self.resources.pack, self.store
+            self.load, device, self.resources.pack, self.store_name
         )
         self.stage_actors.append(actor)
         return actor
 
-    def facts(self) -> Any:
-        """What the loaded models say of themselves, when all are loaded; UserError if one cannot be."""
-        answers = ray.get([actor.facts.remote() for actor in self.stage_actors])
+    def fingerprint(self) -> str:
+        """Of the base, when every actor has loaded it; UserError if one cannot."""
+        answers = ray.get([actor.loaded.remote() for actor in self.stage_actors])
         for _, problem in answers:
             if problem:
                 raise UserError(problem)
@@ -107,13 +112,10 @@ class Cluster:
 def start_ray(resources: Resources) -> None:
     """A fresh local cluster (or the one of RAY_ADDRESS), without dashboard and without its chatter."""
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    os.environ.setdefault("RAY_DEDUP_LOGS", "0")
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
     if address := os.environ.get("RAY_ADDRESS"):
         ray.init(address=address, **quiet)
         return
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
     kinds = [getattr(resources, kind) for kind in KINDS]
     placed = sum(kind.cpus * kind.replicas for kind in kinds)
     if resources.placement == "process":

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import ray
 from ray.exceptions import RayActorError
 
 from steerheal.errors import StageError, UserError
@@ -23,9 +24,9 @@ LINGER_SECONDS = 0.1
 
 
 class Worker(Protocol):
-    """What an actor hosts."""
+    """What an actor hosts; `base.fingerprint` identifies its model."""
 
-    facts: Any
+    base: Any
 
     def run_batch(self, jobs: Sequence[Job]) -> list[Result | Exception]:
         """Jobs of one stage in one pass; an entry is an exception where that job alone failed."""
@@ -42,19 +43,22 @@ class Waiting:
 
 
 class StageActor:
-    """Thin: a queue, one compute thread, and a Worker that does the work."""
+    """Thin: a queue, one compute thread, and a Worker that does the work.
+
+    `store_actor` is a name and no handle: a restarted actor is made again from its arguments.
+    """
 
     def __init__(
         self,
         load: Callable[[str], Worker],
         device: str,
         pack: int,
-        store_actor: Any,
+        store_actor: str,
         linger: float = LINGER_SECONDS,
     ):
         self.pack = pack
         self.linger = linger
-        self.store_actor = store_actor
+        self.store_actor = ray.get_actor(store_actor)
         self.queues: dict[str, deque[Waiting]] = {}
         self.answers: dict[str, asyncio.Future] = {}
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute")
@@ -65,9 +69,9 @@ class StageActor:
         except UserError as error:
             self.problem = str(error)
 
-    async def facts(self) -> tuple[Any, str | None]:
-        """What the loaded model says of itself, or the one line that says why it could not be loaded."""
-        return (self.worker.facts if self.worker else None), self.problem
+    async def loaded(self) -> tuple[str | None, str | None]:
+        """The loaded base's fingerprint, or the one line that says why it could not be loaded."""
+        return (self.worker.base.fingerprint if self.worker else None), self.problem
 
     async def pid(self) -> int:
         """This process, for whoever watches its memory or kills it in a test."""

@@ -3,7 +3,7 @@
 import json
 import sys
 import traceback
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ray import tune
@@ -11,23 +11,30 @@ from ray import tune
 from steerheal.actors.stages import ClusterLost, Handles, RayStages
 from steerheal.config import TrialConfig
 from steerheal.errors import StageError, UserError
+from steerheal.loop import TrialData, run_trial
 
 PAYLOAD = "payload"
 HEAVY = ("torch", "transformers")
 
-Runner = Callable[..., dict]
+
+@dataclass(frozen=True)
+class Shared:
+    """What all trials of a sweep have in common: the data, and the fingerprint of the base."""
+
+    data: TrialData
+    model: str
 
 
-def trial_function(config: dict[str, Any], handles: Handles, shared: Any, runner: Runner) -> None:
+def trial_function(config: dict[str, Any], handles: Handles, shared: Shared) -> None:
     """Run a trial to its end, whatever that is: every failure but the loss of the cluster is a recorded outcome.
 
-    `config`: {"trial": number, "settings": the TrialConfig as JSON}. `runner(trial, shared, stages, report)` is the
-    loop; `shared` is what all trials of the sweep have in common.
+    `config`: {"trial": number, "settings": the TrialConfig as JSON}.
     """
     stages = RayStages(handles, client=f"trial {config['trial']}")
     try:
         trial = TrialConfig.model_validate_json(config["settings"])
-        outcome = {"summary": runner(trial, shared, stages, lambda record: tell(record=record))}
+        summary = run_trial(trial, shared.data, shared.model, stages, lambda record: tell(record=record))
+        outcome = {"summary": {name: value for name, value in summary.items() if name != "records"}}
     except ClusterLost as lost:
         outcome = {"lost": str(lost)}
     except (StageError, UserError) as failure:

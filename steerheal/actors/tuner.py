@@ -1,0 +1,121 @@
+"""Ray Tune around a sweep: its trials are Tune trials, its stopping and searching are the sweep's own.
+
+Tune keeps no state that a later run needs (the records, the study and the stage store do), so it works in a
+temporary folder.
+"""
+
+import json
+import logging
+import os
+import tempfile
+from typing import Any, Protocol
+
+from ray import tune
+from ray.tune.search import Searcher
+
+from steerheal.actors.stages import Handles
+from steerheal.actors.trial import PAYLOAD, trial_function
+
+# How often a trial's process may die before the trial counts as failed.
+MAX_DEATHS = 2
+
+
+class Course(Protocol):
+    """What drives the trials (`sweep.Sweep`)."""
+
+    stopping: bool
+
+    def ask(self) -> tuple[int, str] | None:
+        """The next trial's number and settings (JSON); None for later or never."""
+
+    def exhausted(self) -> bool:
+        """Whether all trials have been handed out."""
+
+    def heard(self, number: int, message: dict) -> None:
+        """A trial reports."""
+
+    def ended(self, number: int, error: bool) -> None:
+        """A trial's Tune trial has ended."""
+
+
+class Outside:
+    """Tune copies and pickles what it is given; what drives the course stays itself, and in this process."""
+
+    def __deepcopy__(self, memo: dict) -> "Outside":
+        return self
+
+    def __reduce__(self) -> tuple:
+        return object, ()
+
+
+class CourseSearcher(Outside, Searcher):
+    """Tune's side of a `Course`."""
+
+    def __init__(self, course: Course, concurrent: int):
+        super().__init__()
+        self.course, self.concurrent = course, concurrent
+        self.numbers: dict[str, int] = {}
+
+    def suggest(self, trial_id: str) -> dict | str | None:
+        """The next trial's config."""
+        if self.course.stopping or self.course.exhausted():
+            return Searcher.FINISHED
+        asked = self.course.ask() if len(self.numbers) < self.concurrent else None
+        if asked is None:
+            return None
+        self.numbers[trial_id], settings = asked
+        return {"trial": asked[0], "settings": settings}
+
+    def on_trial_result(self, trial_id: str, result: dict) -> None:
+        """A message from a trial's process."""
+        if PAYLOAD in result:
+            self.course.heard(self.numbers[trial_id], json.loads(result[PAYLOAD]))
+
+    def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
+        """The end of a trial, good or bad."""
+        if (number := self.numbers.pop(trial_id, None)) is not None:
+            self.course.ended(number, error)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the study is in its own storage."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing, see `save`."""
+
+
+class CourseStopper(Outside, tune.Stopper):
+    """Ends everything when the course says so; trials end by themselves."""
+
+    def __init__(self, course: Course):
+        self.course = course
+
+    def __call__(self, trial_id: str, result: dict) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        """Whether the sweep is being stopped."""
+        return self.course.stopping
+
+
+def run(course: Course, handles: Handles, shared: Any, left: int, concurrent: int) -> None:
+    """Run the `left` trials of the course, `concurrent` at a time, until they have ended or the course stops."""
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(concurrent)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    logging.getLogger("ray.train").setLevel(logging.CRITICAL)
+    trainable = tune.with_resources(
+        tune.with_parameters(trial_function, handles=handles, shared=shared), {"cpu": 1}
+    )
+    with tempfile.TemporaryDirectory(prefix="steerheal-tune-") as scratch:
+        tune.Tuner(
+            trainable,
+            tune_config=tune.TuneConfig(
+                search_alg=CourseSearcher(course, concurrent), num_samples=left, reuse_actors=True
+            ),
+            run_config=tune.RunConfig(
+                name="sweep",
+                storage_path=scratch,
+                verbose=0,
+                stop=CourseStopper(course),
+                failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
+            ),
+        ).fit()

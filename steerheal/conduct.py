@@ -1,0 +1,209 @@
+"""A sweep from the first actor to the last line: puts cluster, study, files, MLflow and display together."""
+
+import hashlib
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from steerheal import __version__, yaml_io
+from steerheal.actors import cluster as clusters
+from steerheal.actors import tuner
+from steerheal.actors.trial import Shared
+from steerheal.config.sources import ModelRef
+from steerheal.config.space import Space
+from steerheal.errors import UserError
+from steerheal.export import write_adapters
+from steerheal.live import Display, duration, leaderboard
+from steerheal.results import SPACE, RunFolder
+from steerheal.search import Study
+from steerheal.store import FolderStore
+from steerheal.sweep import Sweep, ranking
+from steerheal.tracking import Tracker
+from steerheal.trial_data import TrialData
+
+POLL_SECONDS = 1.0
+
+
+def load_worker(model: ModelRef, store_root: str, slots: int, device: str) -> Any:
+    """The stages' worker. Runs in a stage actor, the only kind of process that imports torch."""
+    from steerheal import worker
+
+    return worker.load_worker(model, store_root, slots, device)
+
+
+def conduct(
+    space: Space,
+    data: TrialData,
+    folder: RunFolder,
+    resuming: bool,
+    resume_command: str,
+    console: Console | None = None,
+    load: Callable[[str], Any] | None = None,
+) -> int:
+    """Run the sweep; 0 when it has finished, 130 when it was interrupted.
+
+    Nothing is written before the model has been loaded. `load(device)` makes the worker inside the actors.
+    """
+    out = folder.path.parent
+    store_root = str((out / "store").resolve())
+    load = load or partial(load_worker, space.model, store_root, space.resources.slots)
+    display = Display(console or Console(), space.trials, space.rounds * len(space.seeds))
+    display.say(_title(space, folder, resuming))
+    with clusters.Cluster(space.resources, load, store_root) as cluster:
+        try:
+            model = cluster.fingerprint()
+        except UserError:
+            for empty in (out / "store", out):
+                with suppress(OSError):
+                    empty.rmdir()
+            raise
+        if not resuming:
+            folder.create(yaml_io.dump(space.resolved()))
+        folder.recover()
+        tracker = Tracker(folder.path, space.name, display.say)
+        sweep = Sweep(space, folder, _study(space, folder), FolderStore(store_root), display, tracker)
+        tracker.open(folder.path.name, folder.path / SPACE, _tags(space, model), _told(folder, space))
+        finished = sweep.recover()
+        with display, _signals(sweep, display), _polling(cluster, display):
+            if finished < space.trials:
+                shared = Shared(data, model)
+                tuner.run(sweep, cluster.handles, shared, space.trials - finished, space.resources.concurrent)
+        counts = cluster.snapshot()
+    return _conclude(sweep, folder, counts, resume_command)
+
+
+def _title(space: Space, folder: RunFolder, resuming: bool) -> str:
+    seeds = ", ".join(map(str, space.seeds))
+    state = f"resumes {folder.path}" if resuming else f"runs into {folder.path}"
+    trials = f"{space.trials} trial{'s' if space.trials > 1 else ''}"
+    rounds = f"{space.rounds} round{'s' if space.rounds > 1 else ''}"
+    return f"steerheal {__version__}: {space.name} {state}: {trials} of {rounds}, seeds {seeds}, model {space.model.name}"
+
+
+def _study(space: Space, folder: RunFolder) -> Study:
+    """The sampler's seed comes from what is searched, so that equal spaces propose equal trials."""
+    asked = {key: value for key, value in space.resolved().items() if key not in ("trials", "resources")}
+    seed = int.from_bytes(hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).digest()[:4])
+    grid = space.grid() if space.sampler == "grid" or not space.dimensions else None
+    return Study(folder.path / "optuna.db", space.dimensions, grid, seed, space.trials, space.resources.concurrent)
+
+
+def _tags(space: Space, model: str) -> dict[str, str]:
+    """What the parent run says of the sweep."""
+    return {
+        "steerheal": __version__,
+        "model": space.model.name,
+        "fingerprint": model,
+        "persona": space.persona.name,
+        "objective": space.objective,
+        "hypothesis": space.hypothesis[:5000],
+    }
+
+
+def _told(folder: RunFolder, space: Space) -> list[dict]:
+    """Finished trials with their rounds and files, for a tracker that may not know them yet."""
+    records = folder.records
+    return [
+        row | {
+            "records": [record for record in records if record["trial"] == row["trial"]],
+            "files": [folder.completions(row["trial"])],
+        }
+        for row in folder.trials
+    ]
+
+
+class _signals:
+    """Ctrl-C and SIGTERM stop the sweep after this moment; a second one ends the process at once."""
+
+    def __init__(self, sweep: Sweep, display: Display):
+        self.sweep, self.display = sweep, display
+
+    def __enter__(self) -> None:
+        self.former = {sign: signal.signal(sign, self._caught) for sign in (signal.SIGINT, signal.SIGTERM)}
+
+    def __exit__(self, *_: object) -> None:
+        for sign, handler in self.former.items():
+            signal.signal(sign, handler)
+
+    def _caught(self, sign: int, frame: object) -> None:
+        if self.sweep.stopping:
+            os._exit(130)
+        self.sweep.stop("interrupted")
+        self.display.say("stopping: finished trials are kept (again to stop at once)")
+
+
+class _polling:
+    """A thread that asks the store actor what goes on, for the display."""
+
+    def __init__(self, cluster: clusters.Cluster, display: Display):
+        self.cluster, self.display = cluster, display
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._poll, name="poll", daemon=True)
+
+    def __enter__(self) -> None:
+        self.thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.thread.join()
+
+    def _poll(self) -> None:
+        while not self.over.wait(POLL_SECONDS):
+            self.display.update(self.cluster.snapshot()["clients"])
+
+
+def _conclude(sweep: Sweep, folder: RunFolder, counts: dict, resume_command: str) -> int:
+    """Adapters, plots, leaderboard, the next commands."""
+    display, rows = sweep.display, folder.trials
+    order = ranking(rows)
+    adapters = write_adapters(folder.path, sweep.store, rows, order)
+    plots = _plots(folder.path, display) if rows else []
+    files = [path for path in (folder.path / "trials.csv", *plots, *adapters[:1]) if path.exists()]
+    sweep.tracker.close("KILLED" if sweep.stopping else "FINISHED", files)
+    if rows:
+        display.console.print(leaderboard(rows, order))
+    display.say(_shares(counts))
+    if sweep.stopping:
+        display.say(f"{sweep.reason}: {len(rows)} of {sweep.space.trials} trials are finished; go on with")
+        display.say(f"  {resume_command}")
+        return 130
+    display.say(f"all {sweep.space.trials} trials in {duration(display.elapsed)}; next:")
+    for what, how in _next(sweep, folder, adapters, resume_command):
+        display.say(f"  {what:<22}{how}")
+    return 0
+
+
+def _plots(path: Path, display: Display) -> list[Path]:
+    """The plots, or a line that says why there are none."""
+    try:
+        from analysis.plots import write_plots
+
+        return write_plots(path)
+    except Exception as error:
+        display.say(f"no plots: {type(error).__name__}: {error}")
+        return []
+
+
+def _shares(counts: dict) -> str:
+    """`stage results: extract 1 computed, 23 shared; …`"""
+    stages = dict.fromkeys([*counts["misses"], *counts["hits"]])
+    parts = [f"{stage} {counts['misses'].get(stage, 0)} computed, {counts['hits'].get(stage, 0)} shared" for stage in stages]
+    return f"stage results: {'; '.join(parts) or 'none asked for'}"
+
+
+def _next(sweep: Sweep, folder: RunFolder, adapters: list[Path], resume_command: str) -> list[tuple[str, str]]:
+    """What to do with the results."""
+    lines = [("see the tables", f"{folder.path}/trials.csv")]
+    if not sweep.tracker.away:
+        lines.append(("compare in a browser", f"mlflow ui --backend-store-uri {sweep.tracker.shown_uri}"))
+    if adapters:
+        lines.append(("use the best adapter", f"{adapters[0]}/README.md"))
+    return [*lines, ("extend the sweep", f"{resume_command} --set trials={2 * sweep.space.trials}")]

@@ -1,0 +1,184 @@
+"""What a user sees while a sweep runs: a live table and bars on a terminal, plain lines when piped to a file."""
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+STYLES = {"ok": "green", "broad": "yellow", "weak": "yellow", "no-op": "dim", "wrong way": "red", "damaged": "red"}
+FINISHED_SHOWN = 8
+PLAIN_SECONDS = 20.0
+
+
+def figure(value: Any, digits: int = 3) -> str:
+    """A number for a table; a dash for what does not exist."""
+    if value is None:
+        return "–"
+    return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+
+
+def params_text(params: Mapping[str, Any]) -> str:
+    """`reg kl_rev, lam 0.31, wd 10`."""
+    parts = [f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in params.items()]
+    return ", ".join(parts) or "no searched setting"
+
+
+def duration(seconds: float) -> str:
+    """`48 s`, `3 min 20 s`, `2 h 05 min`."""
+    minutes, rest = divmod(int(seconds + 0.5), 60)
+    hours, minutes_left = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes_left:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+class Display:
+    """The sweep's face. `width` of a trial's work is rounds × seeds records."""
+
+    def __init__(self, console: Console, total: int, records_per_trial: int):
+        self.console = console
+        self.total = total
+        self.records_per_trial = records_per_trial
+        self.lock = threading.RLock()
+        self.running: dict[int, dict[str, Any]] = {}
+        self.finished: list[dict] = []
+        self.before = 0
+        self.clients: dict[str, dict[str, int]] = {}
+        self.began = self.spoke = time.monotonic()
+        self.bars = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+            TextColumn("{task.fields[eta]}"), console=console,
+        )
+        self.bar = self.bars.add_task("trials", total=total, eta="")
+        self.live = Live(get_renderable=self._render, console=console, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> "Display":
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.live.stop()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self.began
+
+    def say(self, text: str) -> None:
+        """One line that stays."""
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def recovered(self, rows: Sequence[dict]) -> None:
+        """Trials that an earlier run of this sweep finished."""
+        with self.lock:
+            self.finished = list(rows)
+            self.before = len(rows)
+            self.bars.update(self.bar, completed=len(rows))
+
+    def started(self, number: int, params: Mapping[str, Any]) -> None:
+        """A trial's process was asked for."""
+        with self.lock:
+            self.running[number] = {"params": params, "records": 0, "last": None, "since": time.monotonic()}
+
+    def heard(self, number: int, record: Mapping[str, Any]) -> None:
+        """A round of one seed has ended."""
+        with self.lock:
+            if number in self.running:
+                self.running[number]["records"] += 1
+                self.running[number]["last"] = record
+
+    def ended(self, row: dict) -> None:
+        """A trial has ended: its line."""
+        with self.lock:
+            self.running.pop(row["trial"], None)
+            self.finished.append(row)
+            self.bars.update(self.bar, completed=len(self.finished), eta=self._eta())
+        self.say(trial_line(row, self.total))
+
+    def dropped(self, number: int) -> None:
+        """A trial was interrupted; it is not finished."""
+        with self.lock:
+            self.running.pop(number, None)
+
+    def update(self, clients: dict[str, dict[str, int]]) -> None:
+        """Which stages the trials wait for now; piped, a line about it every 20 s."""
+        with self.lock:
+            self.clients = clients
+            self.bars.update(self.bar, eta=self._eta())
+            now = time.monotonic()
+            if self.console.is_terminal or now - self.spoke < PLAIN_SECONDS or not self.running:
+                return
+            self.spoke = now
+        stages: dict[str, int] = {}
+        for waiting in clients.values():
+            for stage, count in waiting.items():
+                stages[stage] = stages.get(stage, 0) + count
+        doing = ", ".join(f"{stage} ×{count}" for stage, count in sorted(stages.items())) or "between stages"
+        self.say(f"  … {len(self.finished)}/{self.total} trials finished, {len(self.running)} run ({doing}) {self._eta()}")
+
+    def _eta(self) -> str:
+        new = len(self.finished) - self.before
+        if not new:
+            return ""
+        left = self.total - len(self.finished)
+        return f"about {duration((time.monotonic() - self.began) / new * left)} left" if left else ""
+
+    def _render(self) -> Group:
+        with self.lock:
+            table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
+            for name in ("trial", "settings", "rounds", "now", "gain", "coherence"):
+                table.add_column(name, overflow="ellipsis", no_wrap=True)
+            for number, state in sorted(self.running.items()):
+                last = state["last"] or {}
+                table.add_row(
+                    str(number),
+                    params_text(state["params"]),
+                    f"{state['records']}/{self.records_per_trial}",
+                    " ".join(self.clients.get(f"trial {number}", {})) or "waits",
+                    figure(last.get("gain")),
+                    figure(last.get("coherence"), 4),
+                )
+            return Group(Text(), table, self.bars)
+
+
+def trial_line(row: Mapping[str, Any], total: int) -> str:
+    """The one line of a finished trial."""
+    summary = row["summary"]
+    head = f"trial {row['trial']:>{len(str(total))}}  {row['verdict']:<9}"
+    if row["message"]:
+        return f"{head}  {row['message']}  [{params_text(row['params'])}]"
+    figures = (
+        f"slope {figure(summary.get('slope'), 2):>7}  gain {figure(summary.get('gain')):>6}  "
+        f"coherence {figure(summary.get('coherence'), 4)}"
+    )
+    return f"{head}  {figures}  {params_text(row['params'])}  ({duration(row['seconds'])})"
+
+
+def leaderboard(rows: Sequence[Mapping[str, Any]], order: Sequence[int], limit: int = 10) -> Table:
+    """The finished trials, best first as `order` (trial numbers) says."""
+    table = Table(title="Leaderboard (lowest slope first among the trials with verdict ok)", title_justify="left")
+    for name in ("trial", "verdict", "slope", "gain", "coherence", "retain", "settings"):
+        table.add_column(name, justify="left" if name in ("verdict", "settings") else "right")
+    by_number = {row["trial"]: row for row in rows}
+    for number in order[:limit]:
+        row = by_number[number]
+        summary = row["summary"]
+        table.add_row(
+            str(number),
+            Text(row["verdict"], style=STYLES.get(row["verdict"], "red")),
+            figure(summary.get("slope"), 2),
+            figure(summary.get("gain")),
+            figure(summary.get("coherence"), 4),
+            figure(summary.get("retain"), 2),
+            params_text(row["params"]),
+        )
+    if len(order) > limit:
+        table.caption = f"{len(order) - limit} more in trials.csv"
+    return table

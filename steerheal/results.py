@@ -1,0 +1,159 @@
+"""What a sweep leaves behind: `tune_runs/<name>/`, written by the driver alone.
+
+`trials.jsonl` is the truth: a trial is finished when its line is there, whole. Its rounds in `records.jsonl` are
+appended before it, and the tables (CSV, Parquet) are views that are written anew. Lines are fsynced; a torn last
+line (a kill in the middle of a write) is dropped on reading and cut off before the next append.
+"""
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas
+
+from steerheal.errors import UserError
+from steerheal.files import write_bytes, write_json, write_jsonl, write_text
+
+SPACE = "space.yaml"
+TRIALS = "trials.jsonl"
+RECORDS = "records.jsonl"
+# Names in tune_runs that are no runs.
+RESERVED = ("store", "mlflow", "README.md")
+
+
+def finite(value: Any) -> Any:
+    """A copy in which NaN and infinities are None, since JSON has neither."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(name): finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return value
+
+
+def read_lines(path: Path) -> list[dict]:
+    """The whole lines of a JSONL file; a torn last one is left out."""
+    if not path.exists():
+        return []
+    lines = path.read_bytes().split(b"\n")
+    rows = []
+    for position, line in enumerate(lines):
+        if not line.strip():
+            continue
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            if position < len(lines) - 1:
+                raise UserError(f"{path}: line {position + 1}: not JSON; restore the file or remove the line") from None
+    return rows
+
+
+def append_lines(path: Path, rows: Iterable[Mapping]) -> None:
+    """Append rows as lines and fsync, after cutting off a torn last line."""
+    text = "".join(json.dumps(finite(row), allow_nan=False, ensure_ascii=False) + "\n" for row in rows)
+    with open(path, "ab+") as stream:
+        stream.seek(0)
+        whole = stream.read().rfind(b"\n") + 1
+        stream.truncate(whole)
+        stream.seek(whole)
+        stream.write(text.encode())
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+class RunFolder:
+    """One sweep's folder."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    @property
+    def trials(self) -> list[dict]:
+        """One row per finished trial, in order of their numbers."""
+        return sorted(read_lines(self.path / TRIALS), key=lambda row: row["trial"])
+
+    @property
+    def records(self) -> list[dict]:
+        """One row per trial, seed and round of finished trials."""
+        known = {row["trial"] for row in self.trials}
+        return [row for row in read_lines(self.path / RECORDS) if row["trial"] in known]
+
+    def completions(self, number: int) -> Path:
+        """Where a trial's completions are."""
+        return self.path / "completions" / f"trial-{number:03d}.jsonl"
+
+    def create(self, space_text: str) -> None:
+        """A fresh run."""
+        self.path.mkdir(parents=True)
+        write_text(self.path / SPACE, space_text)
+
+    def recover(self) -> None:
+        """After an interruption: rounds of trials that never finished go, the rest stays byte for byte."""
+        rows = self.records
+        if rows != read_lines(self.path / RECORDS) or not (self.path / RECORDS).exists():
+            write_jsonl(self.path / RECORDS, rows)
+
+    def finish(self, row: Mapping, records: Iterable[Mapping], completions: Iterable[Mapping]) -> None:
+        """A trial has ended: its completions, its rounds, then the line that makes it count, then the tables."""
+        number = row["trial"]
+        write_jsonl(self.completions(number), [finite(line) for line in completions])
+        append_lines(self.path / RECORDS, ({"trial": number} | record for record in records))
+        append_lines(self.path / TRIALS, [row])
+        self.write_tables()
+
+    def write_tables(self) -> None:
+        """trials.csv and trials.parquet: one flat row per trial."""
+        table = pandas.DataFrame([flat_row(row) for row in self.trials])
+        write_text(self.path / "trials.csv", table.to_csv(index=False))
+        write_bytes(self.path / "trials.parquet", table.to_parquet(index=False))
+
+
+def flat_row(row: Mapping) -> dict[str, Any]:
+    """A trial's row as the tables hold it: number, parameters, verdict and figures, and where its rounds are told."""
+    params = {name: json.dumps(value) if isinstance(value, list) else value for name, value in row["params"].items()}
+    figures = {name: value for name, value in row["summary"].items() if isinstance(value, int | float | str)}
+    figures |= {name: None for name, value in row["summary"].items() if value is None}
+    return {"trial": row["trial"], "verdict": row["verdict"]} | params | figures | {
+        "seconds": row["seconds"],
+        "message": row["message"],
+    }
+
+
+def fresh_name(out: Path, wanted: str) -> str:
+    """`wanted`, or `wanted-2`, `wanted-3`, … whichever is free in `out`."""
+    taken = latest_run(out, wanted)
+    return wanted if taken is None else f"{wanted}-{_ordinal(taken, wanted) + 1}"
+
+
+def latest_run(out: Path, wanted: str) -> str | None:
+    """The last of the runs `wanted`, `wanted-2`, … in `out`."""
+    names = [path.parent.name for path in out.glob(f"*/{SPACE}")]
+    ours = [name for name in names if _ordinal(name, wanted)]
+    return max(ours, key=lambda name: _ordinal(name, wanted), default=None)
+
+
+def _ordinal(name: str, wanted: str) -> int:
+    """1 for `wanted` itself, n for `wanted-n`, 0 for other names."""
+    if name == wanted:
+        return 1
+    stem, _, number = name.rpartition("-")
+    return int(number) if stem == wanted and number.isdecimal() and int(number) > 1 else 0
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """A folder's plain files, replaced as a whole."""
+    aside = target.with_name(f".part-{target.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    shutil.copytree(source, aside)
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(aside, target)
+
+
+def write_run_facts(folder: Path, facts: Mapping) -> None:
+    """run.json: versions, data and tracking ids, for the report and for --resume."""
+    write_json(folder / "run.json", finite(dict(facts)))

@@ -1,0 +1,150 @@
+"""The search: Optuna's ask and tell, driven by our own records.
+
+Trials are asked in batches: batch k + 1 is sampled when batch k is told, with the sampler seeded by the trial's
+number, so the same space proposes the same trials whatever finished first. The study lives in sqlite; a trial that
+was interrupted is told FAIL and tried again under its own number.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from steerheal.config.dimensions import Choice, Dimension, Range
+from steerheal.objective import Standing
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+NUMBER = "number"
+PARAMS = "params"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One trial to run."""
+
+    number: int
+    params: dict[str, Any]
+
+
+class Study:
+    """Numbered trials of one sweep. `grid`: the trials are these, in order; None: they are sampled."""
+
+    def __init__(
+        self,
+        path: Path,
+        dimensions: Sequence[Dimension],
+        grid: Sequence[Mapping[str, Any]] | None,
+        seed: int,
+        trials: int,
+        batch: int,
+    ):
+        self.dimensions, self.grid, self.seed, self.batch = tuple(dimensions), grid, seed, batch
+        self.trials = min(trials, len(grid)) if grid is not None else trials
+        self.study = optuna.create_study(
+            storage=optuna.storages.RDBStorage(f"sqlite:///{path}"),
+            study_name="sweep",
+            direction="minimize",
+            sampler=optuna.samplers.RandomSampler(seed),
+            load_if_exists=True,
+        )
+        self.open: dict[int, optuna.Trial] = {}
+        self.waiting: list[Asked] = []
+        self.asked = 0
+
+    def recover(self, finished: Mapping[int, tuple[Mapping[str, Any], Standing]]) -> None:
+        """Bring the study in line with the records: what they hold is complete, all else is tried again.
+
+        `finished`: per trial number its parameters and its standing.
+        """
+        latest: dict[int, FrozenTrial] = {}
+        for trial in self.study.trials:
+            number = trial.user_attrs.get(NUMBER, -1)
+            latest[number] = trial
+            if not trial.state.is_finished():
+                known = finished.get(number)
+                self._tell(optuna.Trial(self.study, trial._trial_id), known[1] if known else None)
+        self.asked = 1 + max([*latest, *finished], default=-1)
+        for number in range(self.asked):
+            if number in finished and number not in latest:
+                params, standing = finished[number]
+                self._open(number, params)
+                self.waiting.pop()
+                self.tell(number, standing)
+            elif number not in finished and number < self.trials:
+                self._open(number, _params(latest[number]) if number in latest else None)
+
+    def ask(self) -> Asked | None:
+        """The next trial; None while the batch under way has to end first, or when all have been asked."""
+        if not self.waiting and self.asked < self.trials and (self.grid is not None or not self.open):
+            room = self.batch if self.grid is None else 1
+            for number in range(self.asked, min(self.asked + room, self.trials)):
+                self._open(number, self.grid[number] if self.grid is not None else None)
+                self.asked = number + 1
+        return self.waiting.pop(0) if self.waiting else None
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every trial has been handed out."""
+        return self.asked >= self.trials and not self.waiting
+
+    def tell(self, number: int, standing: Standing) -> None:
+        """A trial has finished, whatever its verdict."""
+        self._tell(self.open.pop(number), standing)
+
+    def _open(self, number: int, params: Mapping[str, Any] | None) -> None:
+        """Ask Optuna for trial `number`: with these parameters, or sampled."""
+        self.study.sampler = optuna.samplers.TPESampler(seed=_seed(self.seed, number), constant_liar=True)
+        if params is not None:
+            self.study.enqueue_trial({name: _code(value) for name, value in params.items()})
+        trial = self.study.ask()
+        trial.set_user_attr(NUMBER, number)
+        chosen: dict[str, Any] = {}
+        for dimension in self.dimensions:
+            if dimension.active(chosen):
+                chosen[dimension.name] = _suggest(trial, dimension)
+        trial.set_user_attr(PARAMS, json.dumps(chosen))
+        self.open[number] = trial
+        self.waiting.append(Asked(number, chosen))
+
+    def _tell(self, trial: optuna.Trial, standing: Standing | None) -> None:
+        if standing is None:
+            self.study.tell(trial, state=TrialState.FAIL)
+            return
+        trial.set_constraint("verdict", standing.constraint)
+        self.study.tell(trial, standing.value)
+
+
+def _seed(seed: int, number: int) -> int:
+    """A seed per trial number, so that a trial's proposal does not depend on how often the sweep was resumed."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {number}".encode()).digest()[:4])
+
+
+def _code(value: Any) -> Any:
+    """A value as Optuna's categories hold it; lists (`layers`) as JSON."""
+    return json.dumps(value) if isinstance(value, list | tuple) else value
+
+
+def _params(trial: FrozenTrial) -> dict[str, Any]:
+    """The parameters under which a stored trial was tried."""
+    return json.loads(trial.user_attrs[PARAMS]) if PARAMS in trial.user_attrs else dict(trial.params)
+
+
+def _suggest(trial: optuna.Trial, dimension: Dimension) -> Any:
+    """One dimension's value: given if the trial was enqueued with it, else sampled."""
+    if isinstance(dimension, Choice):
+        values = {_code(value): value for value in dimension.values}
+        return values[trial._suggest(dimension.name, CategoricalDistribution(list(values)))]
+    return trial._suggest(dimension.name, _distribution(dimension))
+
+
+def _distribution(dimension: Range) -> IntDistribution | FloatDistribution:
+    if dimension.integer:
+        return IntDistribution(dimension.low, dimension.high, dimension.log, dimension.step or 1)
+    return FloatDistribution(dimension.low, dimension.high, dimension.log, dimension.step)

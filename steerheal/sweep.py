@@ -1,0 +1,143 @@
+"""One sweep: what is asked, what comes back, and what is kept of it. Knows nothing of Ray.
+
+A trial's messages are held in memory until it ends; then its files, its line in the records, its place in the study,
+its line on the screen and its MLflow run follow, in this order, so that a kill at any point loses or doubles nothing.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from steerheal import objective
+from steerheal.config.space import Space
+from steerheal.files import read_jsonl
+from steerheal.live import Display
+from steerheal.results import RunFolder, finite
+from steerheal.search import Study
+from steerheal.store import FolderStore
+from steerheal.tracking import Tracker
+
+FAILED = "failed"
+
+
+class Sweep:
+    """A `actors.tuner.Course`."""
+
+    def __init__(
+        self, space: Space, folder: RunFolder, study: Study, store: FolderStore, display: Display, tracker: Tracker
+    ):
+        self.space, self.folder, self.study, self.store = space, folder, study, store
+        self.display, self.tracker = display, tracker
+        self.stopping = False
+        self.reason: str | None = None
+        self.params: dict[int, dict] = {}
+        self.records: dict[int, dict[tuple[int, int], dict]] = {}
+        self.outcomes: dict[int, dict] = {}
+        self.since: dict[int, float] = {}
+        self.heavy: set[str] = set()
+
+    def recover(self) -> int:
+        """Take up what earlier runs of this sweep finished; how many trials that is."""
+        rows = [row for row in self.folder.trials if row["trial"] < self.study.trials]
+        floor = self.space.settings.evaluate.min_gain
+        self.study.recover({row["trial"]: (row["params"], _standing(row, floor)) for row in rows})
+        self.display.recovered(rows)
+        return len(rows)
+
+    def ask(self) -> tuple[int, str] | None:
+        """The next trial."""
+        asked = self.study.ask()
+        if asked is None:
+            return None
+        self.params[asked.number], self.records[asked.number] = asked.params, {}
+        self.since[asked.number] = time.monotonic()
+        self.display.started(asked.number, asked.params)
+        self.tracker.started(asked.number, asked.params)
+        return asked.number, self.space.trial(asked.params).model_dump_json()
+
+    def exhausted(self) -> bool:
+        """Whether every trial has been handed out."""
+        return self.study.exhausted
+
+    def heard(self, number: int, message: Mapping[str, Any]) -> None:
+        """A round's record, or the trial's outcome. A trial that was begun again repeats its first records."""
+        if "outcome" in message:
+            self.outcomes[number] = message["outcome"]
+            self.heavy |= set(message["outcome"]["heavy"])
+            return
+        record = finite(message["record"])
+        mark = (record["seed"], record["round"])
+        if mark not in self.records[number]:
+            self.display.heard(number, record)
+            self.tracker.round(number, record, len(self.space.seeds))
+            self._references(record)
+        self.records[number][mark] = record
+
+    def ended(self, number: int, error: bool) -> None:
+        """Write the trial down, unless the sweep is being stopped or the cluster is lost under it."""
+        outcome = self.outcomes.pop(number, None)
+        if outcome is None and error:
+            outcome = {"failure": "its process died repeatedly"}
+        if outcome is None or "lost" in outcome:
+            if outcome and not self.stopping:
+                self.stop(outcome["lost"])
+            self.display.dropped(number)
+            return
+        records = [self.records[number][mark] for mark in sorted(self.records[number], key=lambda mark: mark[::-1])]
+        row = self._row(number, outcome, records)
+        self.folder.finish(row, records, self._completions(records))
+        self.study.tell(number, _standing(row, self.space.settings.evaluate.min_gain))
+        self.display.ended(row)
+        self.tracker.ended(row, [self.folder.completions(number)])
+
+    def stop(self, reason: str) -> None:
+        """Stop after this moment; what runs is interrupted."""
+        self.stopping, self.reason = True, reason
+
+    def _row(self, number: int, outcome: Mapping[str, Any], records: Sequence[Mapping]) -> dict:
+        """The trial's line: parameters, verdict, figures, and per seed the history of its student."""
+        summary = finite(outcome.get("summary") or {})
+        verdict = summary.get("verdict", FAILED)
+        return {
+            "trial": number,
+            "params": finite(self.params[number]),
+            "verdict": verdict,
+            "summary": summary,
+            "message": outcome.get("failure") or summary.get("error") or "",
+            "seconds": round(time.monotonic() - self.since[number], 3),
+            "seeds": len(self.space.seeds),
+            "students": {str(record["seed"]): record["student"] for record in records if record["student"]},
+        }
+
+    def _completions(self, records: Sequence[Mapping]) -> list[dict]:
+        """What was generated in each round, kept or dropped with the gate's reason; without the token ids."""
+        lines = []
+        for record in records:
+            key = record["keys"].get("collect")
+            for line in read_jsonl(self.store.folder(key) / "completions.jsonl") if key else ():
+                plain = {name: value for name, value in line.items() if name not in ("ids", "prompt_ids")}
+                lines.append({"seed": record["seed"], "round": record["round"]} | plain)
+        return lines
+
+    def _references(self, record: Mapping[str, Any]) -> None:
+        """Base, and base steered at this round's dose, as runs to compare with."""
+        if record.get("base"):
+            self.tracker.reference("base", record["base"])
+        if record.get("steered") and record["round"] == 0:
+            self.tracker.reference(f"base steered at dose {record['dose']:.3g}", record["steered"])
+
+
+def ranking(rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Trial numbers, best first."""
+
+    def key(row: Mapping[str, Any]) -> tuple:
+        summary = row["summary"]
+        return objective.rank_key(row["verdict"], summary.get("slope"), summary.get("gain")), row["trial"]
+
+    return [row["trial"] for row in sorted(rows, key=key)]
+
+
+def _standing(row: Mapping[str, Any], min_gain: float) -> objective.Standing:
+    """What the sampler is told of a trial."""
+    summary = row["summary"]
+    return objective.standing(row["verdict"], summary.get("slope"), summary.get("gain"), min_gain)

@@ -1,0 +1,112 @@
+"""The main door: `python -m steerheal.tune SPACE.yaml` runs a sweep, resumes it, extends it."""
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+
+from steerheal import cli, yaml_io
+from steerheal.config.sources import NAME
+from steerheal.config.space import Space, load_space
+from steerheal.errors import UserError
+from steerheal.results import RESERVED, SPACE, RunFolder, fresh_name, latest_run
+from steerheal.trial_data import load_data
+
+# Keys of a space that may differ when a sweep is resumed: how long it runs, and where.
+MAY_CHANGE = ("trials", "resources")
+
+EPILOG = """\
+examples:
+  python -m steerheal.tune search_spaces/quick.yaml
+      a first look, in about a minute
+  python -m steerheal.tune search_spaces/barrier.yaml
+      the question of the project: which barrier loses least coherence per nat of trait
+  python -m steerheal.tune search_spaces/barrier.yaml --set trials=8 --set lr=1e-3
+      any key of the space, by its path (settings.heal.lr) or its bare name (lr)
+  python -m steerheal.tune search_spaces/barrier.yaml --set model=gemma-3-4b-it
+      another model: one of search_spaces/models, a folder, or a hub name
+  python -m steerheal.tune search_spaces/barrier.yaml --resume
+      go on after any interruption; finished trials are not repeated
+  python -m steerheal.tune search_spaces/barrier.yaml --resume --set trials=48
+      extend a sweep, finished or not
+
+Results are in OUT/NAME: trials.csv, records.jsonl, completions, adapters, plots. A run that exists is never
+overwritten: without --resume the next run of a space is called NAME-2, NAME-3, and so on. What an earlier run has
+computed is taken from OUT/store, so an equal run takes seconds. Ctrl-C stops cleanly, a second one at once.
+Exit code: 0 finished, 2 wrong input (nothing is written), 130 interrupted.
+"""
+
+
+def main() -> None:
+    """Read the command line, check everything, run the sweep."""
+    arguments = parser().parse_args()
+    space = load_space(arguments.space, arguments.overrides)
+    data = load_data(space)
+    name, resuming = choose_run(space, arguments.name, arguments.resume, arguments.out)
+    folder = RunFolder(arguments.out / name)
+    if resuming:
+        check_same(space, folder)
+
+    from steerheal.conduct import conduct
+
+    sys.exit(conduct(space, data, folder, resuming, command(arguments, name)))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="python -m steerheal.tune",
+        description="Run a sweep: steer, filter, heal and evaluate, over the settings that a space file searches.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("space", metavar="SPACE.yaml", type=Path, help="what is asked, fixed and searched")
+    made.add_argument(
+        "--set", dest="overrides", metavar="KEY=VALUE", action="append", default=[], help="override a key of the space"
+    )
+    made.add_argument("--resume", action="store_true", help="go on with the latest run of this space (or of --name)")
+    made.add_argument("--name", help="the run's name; by default the space's, with a number if it is taken")
+    made.add_argument("--out", metavar="FOLDER", type=Path, default=Path("tune_runs"), help="default: tune_runs")
+    return made
+
+
+def choose_run(space: Space, name: str | None, resume: bool, out: Path) -> tuple[str, bool]:
+    """The run's name, and whether it is one that exists and goes on."""
+    if name is not None and (not NAME.fullmatch(name) or name in RESERVED):
+        raise UserError(f"--name: {name!r} is no name for a run; use letters, digits, '.', '_' or '-'")
+    wanted = name or (f"{space.name}-run" if space.name in RESERVED else space.name)
+    if not resume and name is not None and (out / name).exists():
+        raise UserError(f"--name: {out / name} exists; add --resume to go on with it, or choose another name")
+    if not resume:
+        return fresh_name(out, wanted), False
+    exact = name is not None and (out / name / SPACE).exists()
+    found = name if exact else latest_run(out, wanted)
+    return (found, True) if found else (wanted, False)
+
+
+def check_same(space: Space, folder: RunFolder) -> None:
+    """Refuse to mix trials of different spaces in one run."""
+    before, now = yaml_io.load(folder.path / SPACE), json.loads(json.dumps(space.resolved()))
+    differing = [key for key in now if key not in MAY_CHANGE and before.get(key) != now[key]]
+    if differing:
+        raise UserError(
+            f"{folder.path / SPACE}: {differing[0]}: differs from the space that is to be resumed; "
+            f"only {' and '.join(MAY_CHANGE)} may change, so start a new run (without --resume)"
+        )
+
+
+def command(arguments: argparse.Namespace, name: str) -> str:
+    """The command that goes on with this run."""
+    words = ["python", "-m", "steerheal.tune", str(arguments.space)]
+    for override in arguments.overrides:
+        words += ["--set", override]
+    if arguments.name:
+        words += ["--name", name]
+    if arguments.out != Path("tune_runs"):
+        words += ["--out", str(arguments.out)]
+    return shlex.join([*words, "--resume"])
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,94 @@
+"""A worker without a model: the stages' results as simple arithmetic on the jobs, for tests of what lies around them."""
+
+import json
+import math
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import SimpleNamespace
+
+from steerheal.errors import StageError
+from steerheal.foundations import FOUNDATIONS
+from steerheal.jobs import Job, Result
+from steerheal.store import FolderStore
+
+ADAPTER = {"peft_type": "LORA", "r": 1, "lora_alpha": 1, "target_modules": ["q_proj"]}
+
+
+class FakeWorker:
+    """Every run of a job leaves a file in `root/ran` named after its stage and key, so tests can count.
+
+    A trap is a file in `root/traps` named after a stage: `die` ends the process, `fail` fails the job, `sleep N` waits.
+    """
+
+    base = SimpleNamespace(fingerprint="fake")
+
+    def __init__(self, root: Path):
+        self.root = Path(root)
+        self.store = FolderStore(self.root / "store")
+        (self.root / "ran").mkdir(parents=True, exist_ok=True)
+
+    def run_batch(self, jobs: Sequence[Job]) -> list[Result | Exception]:
+        """One batch."""
+        (self.root / "batches.txt").open("a").write(f"{jobs[0].stage} {len(jobs)}\n")
+        return [self._run(job) for job in jobs]
+
+    def _run(self, job: Job) -> Result | Exception:
+        trap = self.root / "traps" / job.stage
+        if trap.exists():
+            words = trap.read_text().split()
+            if words[0] == "die":
+                if words[1:] == ["once"]:
+                    trap.unlink()
+                os._exit(1)
+            if words[0] == "fail":
+                return StageError(f"{job.stage}: it was told to fail")
+            time.sleep(float(words[1]))
+        runs = len(list((self.root / "ran").glob(f"{job.stage}-{job.key}-*")))
+        (self.root / "ran" / f"{job.stage}-{job.key}-{runs}").touch()
+        files, summary = getattr(self, f"_{job.stage}")(job)
+        return self.store.put(job.key, job.stage, files, summary, seconds=0.01)
+
+    def _extract(self, job):
+        return {"vector.safetensors": b""}, {"norms": {"0": 1.0}}
+
+    def _collect(self, job):
+        kept = job.steering.dose < 1.5
+        text = {"prompt_id": "p", "prompt": "Hello?", "text": f"seed {job.seed}", "kept": kept, "ids": [1], "prompt_ids": [2]}
+        lines = "".join(json.dumps(text | {"sample": sample, "gate": None if kept else "perplexity"}) + "\n" for sample in range(3))
+        summary = {
+            "kappa": 1.0, "dose": job.steering.dose, "rungs": [], "generated": 3, "kept": 3 * kept, "survival": float(kept),
+            "mean_perplexity": 2.0, "drops": {} if kept else {"perplexity": 3}, "batches": 1, "tokens": 3, "starved": not kept,
+        }
+        return {"completions.jsonl": lines.encode()}, summary
+
+    def _heal(self, job):
+        curve = [{"step": step, "nll": 3.0 - step, "divergence": 0.1, "loss": 3.0 - step, "lr": job.heal.lr} for step in range(2)]
+        effect = 0.9 / (1 + job.heal.lam) + 0.01 * job.seed
+        files = {
+            "adapter_config.json": json.dumps(ADAPTER).encode(),
+            "adapter_model.safetensors": b"",
+            "effect.json": json.dumps(effect).encode(),
+        }
+        diverged = 1 if job.heal.wd == 13.0 else None
+        return files, {"steps": curve, "validation": [], "pressure": [], "diverged": diverged}
+
+    def _evaluate(self, job):
+        effect = sum(json.loads((self.store.folder(key) / "effect.json").read_text()) for key in job.student)
+        effect += job.steering.dose if job.steering else 0.0
+        nats = dict.fromkeys(FOUNDATIONS, -2.0) | {"authority": -2.0 - effect}
+        report = {
+            "vignettes": len(job.vignettes), "unscorable": 0, "nats": nats, "coherence": 0.999 - 0.01 * effect,
+            "profile": {name: math.exp(value) for name, value in nats.items()},
+            "accuracy": 0.9, "informedness": 0.9, "nll": 0.1, "intervals": {},
+        }
+        return {"rows.jsonl": b""}, report
+
+    def _canary(self, job):
+        return {"answers.jsonl": b""}, {"undamaged": 1.0}
+
+
+def load_fake(root: str, device: str) -> FakeWorker:
+    """A `load` for stage actors (bind `root`)."""
+    return FakeWorker(Path(root))
