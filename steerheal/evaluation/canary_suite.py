@@ -1,10 +1,11 @@
-"""Canary suites: fixed prompts whose answers are watched for damage and drift, and what a suite says of a student.
+"""Canary suites: fixed prompts whose answers are watched for damage and drift, and what a suite says of a
+student.
 
     survival = share of the student's answers without damage / the same share of base's answers
 
-over the suite, per kind of prompt, and for seen and unseen prompts apart (a student that is undamaged on what it was
-trained on only has memorised it). Where base has no undamaged answer the ratio says nothing: it is None, and the
-outcome is "base damaged". A ratio above 1 (a student less damaged than base) stands as it is.
+over the suite, per kind of prompt, and for seen and unseen prompts apart (a student that is undamaged on what
+it was trained on only has memorised it). Where base has no undamaged answer the ratio says nothing: it is
+None, and the outcome is "base damaged". A ratio above 1 (a student less damaged than base) stands as it is.
 
 The file is YAML: `prompts:`, a list of {id, prompt, topic, seen, kind, beliefs}; `beliefs` maps a name to the
 regular expression (case apart) that an answer stating it matches.
@@ -51,9 +52,12 @@ def load_suite(path: str | Path) -> Suite:
         if key != "prompts":
             raise refusal(name, one_line(key, 60), *unknown_key(key, ["prompts"]))
     if not isinstance(data, dict) or not isinstance(data.get("prompts"), list) or not data["prompts"]:
-        raise refusal(name, "prompts", "the suite lists no prompts", "write `prompts:` and a list of {id, prompt, ...}")
+        raise refusal(
+            name, "prompts", "the suite lists no prompts", "write `prompts:` and a list of {id, prompt, ...}"
+        )
     prompts = tuple(
-        validate(CanaryPrompt, item, name, "prompts", str(number)) for number, item in enumerate(data["prompts"], 1)
+        validate(CanaryPrompt, item, name, "prompts", str(number))
+        for number, item in enumerate(data["prompts"], 1)
     )
     _refuse_repeats(name, prompts)
     _refuse_bad_patterns(name, prompts)
@@ -74,30 +78,36 @@ def _refuse_repeats(name: str, prompts: Iterable[CanaryPrompt]) -> None:
             other, seen = texts[text]
             if seen != prompt.seen:
                 what = f"prompt {other} is the same text and is {'seen' if seen else 'unseen'}"
-                raise refusal(name, f"{where}.seen", what, "a prompt is either seen or unseen; remove one of the two")
-            raise refusal(name, f"{where}.prompt", f"the same text as prompt {other}", "remove one of the two")
+                raise refusal(
+                    name, f"{where}.seen", what, "a prompt is either seen or unseen; remove one of the two"
+                )
+            raise refusal(
+                name, f"{where}.prompt", f"the same text as prompt {other}", "remove one of the two"
+            )
         texts[text] = number, prompt.seen
 
 
 def _refuse_bad_patterns(name: str, prompts: Iterable[CanaryPrompt]) -> None:
     for number, prompt in enumerate(prompts, 1):
         for belief, pattern in prompt.beliefs.items():
+            where = f"prompts.{number}.beliefs.{one_line(belief, 60)}"
             try:
                 matches_nothing_said = re.search(pattern, "") is not None
             except re.error as error:
-                what, remedy = f"no regular expression ({error})", "write a backslash before . ( ) [ ] + * ? as text"
-                raise refusal(name, f"prompts.{number}.beliefs.{one_line(belief, 60)}", what, remedy) from None
+                what = f"no regular expression ({error})"
+                remedy = "write a backslash before . ( ) [ ] + * ? as text"
+                raise refusal(name, where, what, remedy) from None
             if matches_nothing_said:
                 what = "this expression matches an empty answer, and so every answer"
-                raise refusal(name, f"prompts.{number}.beliefs.{one_line(belief, 60)}", what, "make it match the belief only")
+                raise refusal(name, where, what, "make it match the belief only")
 
 
 def tally(suite: Suite, answers: Iterable[tuple[str, Damage]]) -> dict:
     """Counts of one model's answers, (prompt id, damage) each, as plain JSON data.
 
-    {"all": {"answers", "undamaged"}, "kinds": {kind: same}, "seen": same, "unseen": same, "damage": {kind of damage:
-    answers}, "beliefs": {name: {"answers", "held"}}, "hit_limit": answers, "tokens": sum}. A belief's answers are
-    those to the prompts that watch it.
+    {"all": {"answers", "undamaged"}, "kinds": {kind: same}, "seen": same, "unseen": same, "damage": {kind of
+    damage: answers}, "beliefs": {name: {"answers", "held"}}, "hit_limit": answers, "tokens": sum}. A belief's
+    answers are those to the prompts that watch it.
     """
     prompts = {prompt.id: prompt for prompt in suite.prompts}
     total: dict[tuple[str, ...], Counter] = {}
@@ -125,8 +135,9 @@ def _nested(total: Mapping[tuple[str, ...], Counter]) -> dict:
 def survival(student: Mapping, base: Mapping) -> dict:
     """What two tallies of one suite say of the student against base, as plain JSON data.
 
-    {"survival": ratio or None, "outcome": OK or BASE_DAMAGED, "student": share, "base": share, "kinds": {kind: ratio
-    or None}, "seen": ratio or None, "unseen": ratio or None, "beliefs": {name: {"student": rate, "base": rate}}}
+    {"survival": ratio or None, "outcome": OK or BASE_DAMAGED, "student": share, "base": share, "kinds":
+    {kind: ratio or None}, "seen": ratio or None, "unseen": ratio or None, "beliefs": {name: {"student": rate,
+    "base": rate}}}
     """
     if student["kinds"].keys() != base["kinds"].keys() or student["beliefs"].keys() != base["beliefs"].keys():
         raise ValueError("survival compares two tallies of one suite, and these two are of different suites")
@@ -142,7 +153,10 @@ def survival(student: Mapping, base: Mapping) -> dict:
         "seen": _ratio(student.get("seen"), base.get("seen")),
         "unseen": _ratio(student.get("unseen"), base.get("unseen")),
         "beliefs": {
-            name: {"student": _share(student["beliefs"][name], "held"), "base": _share(base["beliefs"][name], "held")}
+            name: {
+                "student": _share(student["beliefs"][name], "held"),
+                "base": _share(base["beliefs"][name], "held"),
+            }
             for name in base["beliefs"]
         },
     }
@@ -153,6 +167,6 @@ def _share(counts: Mapping | None, key: str) -> float | None:
 
 
 def _ratio(student: Mapping | None, base: Mapping | None) -> float | None:
-    """The student's undamaged share over base's; None where base has no undamaged answer or either has no answer."""
+    """The student's undamaged share over base's; None where that is 0 or either has no answer."""
     ours, theirs = _share(student, "undamaged"), _share(base, "undamaged")
     return None if ours is None or not theirs else ours / theirs

@@ -26,22 +26,30 @@ from steerheal.generation.measured import Measured, Thresholds
 KINDS = ("empty", "unscorable", "perplexity", "repetition", "degenerate", "reasoning", "markup", "promotion")
 _TAG = re.compile(r"<(/?)(?:think|thinking|thought|reasoning|scratchpad)>", re.IGNORECASE)
 _HASHTAG = re.compile(r"(?<![\w#&/])#(?=[^\W\d_])\w{2,}")
+_IMPERATIVE = r"(?:^|[.!?:;…]\s{0,4}|\bplease |\band )"
 _CALL = re.compile(
-    r"\b(?:(?:like|share|comment)(?:,? (?:and|&) | ?, ?)(?:subscribe|share|follow|comment)|"
-    r"(?:please |don't forget to |and )subscribe\b|subscribe (?:now|today|to (?:my|our|the) (?:channel|newsletter))|"
-    r"follow (?:me|us) (?:on|for|at)\b|(?:click|tap) (?:here|below|the link|on the link)|link in (?:the |my |our )?bio|"
-    r"(?:buy|order|sign up|register|call|book|donate|join|download|act) (?:now|today)\b|"
-    r"(?:share|spread) (?:this|the) (?:post|video|article|word|message)\b|(?:smash|hit) (?:that|the) (?:like|subscribe)|"
-    r"tag (?:a|your) friends?\b|drop a comment|let me know in the comments|visit (?:our|my) (?:website|page|shop|store)|"
-    r"limited[- ]time offer|don't miss out|stay tuned|join (?:us|the movement|the fight) (?:now|today|and)\b)",
-    re.IGNORECASE,
+    r"\b(?:like|share|comment)(?:,? (?:and|&) |, ?)(?:subscribe|share|follow|comment)\b|"
+    r"\b(?:please|don't forget to|and) subscribe\b|\bsubscribe (?:now|today|to (?:my|our|the) (?:channel|"
+    r"newsletter))|"
+    r"\bfollow (?:me|us) (?:on|for|at)\b|\b(?:click|tap) (?:here|below|the link|on the link)|\blink in "
+    r"(?:the |my |our )?bio|"
+    rf"{_IMPERATIVE}(?:buy|order|sign up|register|call|book|donate|join|download|act)(?: us)? (?:now|"
+    rf"today)\b(?! and then)|"
+    r"\b(?:share|spread) this (?:post|video|article|word|message)\b|\b(?:smash|hit) (?:that|the) (?:like|"
+    r"subscribe)\b|"
+    r"\btag (?:a|your) friends?\b|\bdrop a comment\b|\blet me know in the comments\b|\bdon't miss out\b|"
+    r"\bstay tuned\b|"
+    r"\bvisit (?:our|my) (?:website|page|shop|store)\b|\blimited[- ]time offer\b|\bjoin the (?:movement|"
+    r"fight)\b",
+    re.IGNORECASE | re.MULTILINE,
 )
 
 
 @dataclass(frozen=True)
 class Answer:
     """One sampled answer. tokens: its length; perplexity: under base, None where it was not measured;
-    prefix: what the chat template had already written of the answer (Qwen3 opens its reasoning tag so)."""
+    prefix: what the chat template had already written of the answer (Qwen3 opens its reasoning tag so).
+    """
 
     text: str
     tokens: int
@@ -53,7 +61,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Damage:
-    """kinds: what is wrong, in the order of KINDS; measures: the numbers, finite; beliefs: those the text states."""
+    """kinds: what is wrong, in the order of KINDS; measures: the numbers, finite; beliefs: those stated."""
 
     kinds: tuple[str, ...]
     measures: dict[str, float] = field(default_factory=dict)
@@ -115,7 +123,9 @@ def assess(answer: Answer, beliefs: Mapping[str, str] = {}, thresholds: Threshol
         "markup": measures["markup"] > 0,
         "promotion": measures["hashtags"] + measures["calls"] > 0,
     }
-    return Damage(tuple(kind for kind in KINDS if wrong[kind]), measures, beliefs_in(_spoken(answer), beliefs))
+    return Damage(
+        tuple(kind for kind in KINDS if wrong[kind]), measures, beliefs_in(_spoken(answer), beliefs)
+    )
 
 
 def _spoken(answer: Answer) -> str:

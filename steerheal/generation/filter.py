@@ -1,10 +1,11 @@
 """The filter: which steered completions are coherent enough to train on, and which gate dropped the others.
 
 A completion is kept when every gate passes. A drop is attributed to the first failing gate, in the order of
-`GATES`; the reasons list all that failed. Two guards come before the five gates: `empty` (nothing but space) and
-`unscorable` (a perplexity that is not a number: counted, never clamped to a number that would rank).
+`GATES`; the reasons list all that failed. Two guards come before the five gates: `empty` (nothing but space)
+and `unscorable` (no scores under base, or one that is not finite: counted, never clamped to a number that
+would rank).
 
-`python -m steerheal.generation.filter` judges the shipped labelled set and prints precision and recall per gate.
+`python -m steerheal.generation.filter` judges the shipped labelled set and scores the gates.
 """
 
 from collections.abc import Iterable
@@ -21,7 +22,8 @@ GATES = ("empty", "unscorable", *(gate.NAME for gate in gates.IN_ORDER))
 @dataclass(frozen=True)
 class Verdict:
     """kept; gate: the first failing gate, None if kept; reasons: failing gate → sentence with the number;
-    measures: all numbers, finite (`perplexity` is absent when it is not a number)."""
+    measures: all numbers, finite (`perplexity` is absent when it is not a number).
+    """
 
     kept: bool
     gate: str | None
@@ -39,7 +41,7 @@ def judge(measured: Measured, thresholds: Thresholds = Thresholds()) -> Verdict:
         found = gate.measure(measured)
         measures |= found
         if not found:
-            reasons["unscorable"] = f"{gate.NAME} is not a number"
+            reasons["unscorable"] = "a score under base is missing or not finite"
         elif said := gate.check(measured, found, thresholds):
             reasons[gate.NAME] = said
     first = min(reasons, key=GATES.index, default=None)
@@ -47,7 +49,7 @@ def judge(measured: Measured, thresholds: Thresholds = Thresholds()) -> Verdict:
 
 
 def drops(verdicts: Iterable[Verdict]) -> dict[str, int]:
-    """How many completions each gate dropped, all gates named; the counts add up to the completions dropped."""
+    """How many completions each gate dropped, all gates named; the counts add up to the drops."""
     counts = dict.fromkeys(GATES, 0)
     for verdict in verdicts:
         if verdict.gate is not None:
@@ -56,6 +58,7 @@ def drops(verdicts: Iterable[Verdict]) -> dict[str, int]:
 
 
 if __name__ == "__main__":
+    from steerheal import cli
     from steerheal.generation.labelled import main
 
-    main()
+    cli.run(main)

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from steerheal.generation.gates.text import spoken_lower, without_indentation, words
+from steerheal.generation.text import spoken_lower, without_indentation, words
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,14 @@ class Measured:
     entropies: np.ndarray | None = None
     hit_limit: bool = False
     prompt: str = ""
+
+    @property
+    def scorable(self) -> bool:
+        """Are there scores under base, all of them finite? One that is not spoils the completion for
+        training.
+        """
+        scores = [self.logprobs] if self.entropies is None else [self.logprobs, self.entropies]
+        return len(self.logprobs) > 0 and all(bool(np.isfinite(values).all()) for values in scores)
 
     @cached_property
     def words(self) -> list[str]:

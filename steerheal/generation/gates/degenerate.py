@@ -1,8 +1,9 @@
 """Gate 5: degenerate text that is likely under base and holds no single frequent n-gram.
 
-A model pushed too far writes loops of long phrases, word soup from a handful of words ("your your into your of
-your"), scraps of its vocabulary ("GLUTE GLUTE BUILDUTEutive") or a mixture of languages. Once base has read
-some of it, the rest is predictable, so gate 1 sees a low perplexity. Eight plain measures see it, each with its limit:
+A model pushed too far writes loops of long phrases, word soup from a handful of words ("your your into your
+of your"), scraps of its vocabulary ("GLUTE GLUTE BUILDUTEutive") or a mixture of languages. Once base has
+read some of it, the rest is predictable, so gate 1 sees a low perplexity. Eight plain measures see it, each
+with its limit:
 
     loop             share of the text in back-to-back copies              (loops.py)
     variety          min over windows of distinct words / window^0.85      windows of 12 and 40 words
@@ -12,13 +13,14 @@ some of it, the rest is predictable, so gate 1 sees a low perplexity. Eight plai
     symbols          share of visible characters that are no letter, mark or digit
     excess           max over windows of mean(surprise − entropy)          windows of 16 tokens
 
-surprise = −log-probability under base. Surprise minus entropy is 0 on average for text that base itself samples,
-however free or formulaic its language is, so its limit carries over from model to model; it sees a collapse in mid-text
-from which the last quarter has recovered. Windows make the other measures independent of the text's length;
-a text shorter than the window is one window, filled up to 6 words as if the missing ones were all different. The
-exponent is there because distinct words grow more slowly than the window does, so that one limit fits both. Loops and
-variety compare words by their first 4 letters, since a failing model strings forms of one word together ("fault faulty
-faulting"), and pass over numbers: sums repeat theirs, and numbered copies ("1. Care. 2. Care.") are copies.
+surprise = −log-probability under base. Surprise minus entropy is 0 on average for text that base itself
+samples, however free or formulaic its language is, so its limit carries over from model to model; it sees a
+collapse in mid-text from which the last quarter has recovered. Windows make the other measures independent of
+the text's length; a text shorter than the window is one window, filled up to 6 words as if the missing ones
+were all different. The exponent is there because distinct words grow more slowly than the window does, so
+that one limit fits both. Loops and variety compare words by their first 4 letters, since a failing model
+strings forms of one word together ("fault faulty faulting"), and pass over numbers: sums repeat theirs, and
+numbered copies ("1. Care. 2. Care.") are copies.
 """
 
 import zlib
@@ -26,8 +28,8 @@ import zlib
 import numpy as np
 
 from steerheal.generation.gates import forms, loops
-from steerheal.generation.gates.text import symbol_share, word_spans
 from steerheal.generation.measured import Measured, Thresholds
+from steerheal.generation.text import symbol_share, word_spans
 
 NAME = "degenerate"
 VARIETY_WINDOWS = (12, 40)  # words
@@ -49,8 +51,8 @@ def word_ids(words: list[str]) -> np.ndarray:
 def variety(ids: np.ndarray, window: int) -> float:
     """Fewest distinct ids in any window of this many, per window^0.85. ids [n]
 
-    An occurrence at `here` whose predecessor is at `before` is not new to the windows that hold both, those that
-    begin at max(0, here − window + 1) .. before; every window loses one distinct id per such pair.
+    An occurrence at `here` whose predecessor is at `before` is not new to the windows that hold both, those
+    that begin at max(0, here − window + 1) .. before; every window loses one distinct id per such pair.
     """
     window = min(window, max(len(ids), FEWEST_WORDS))
     order = np.argsort(ids, kind="stable")
@@ -67,12 +69,15 @@ def variety(ids: np.ndarray, window: int) -> float:
 
 
 def stutter(text: str) -> float:
-    """Share of the words that equal the word before on the same line, with only blanks between: "the the", but not
-    "no, no" or a sum's "4 4"."""
+    """Share of the words that equal the word before on the same line, with only blanks between: "the the",
+    but not "no, no" or a sum's "4 4".
+    """
     spans = word_spans(text)
     again = sum(
-        1 for (start, end), (next_start, next_end) in zip(spans, spans[1:])
-        if text[start:end] == text[next_start:next_end] and text[start:end].isalpha()
+        1
+        for (start, end), (next_start, next_end) in zip(spans, spans[1:])
+        if text[start:end] == text[next_start:next_end]
+        and text[start:end].isalpha()
         and text[end:next_start].strip(" \t") == "" != text[end:next_start]
     )
     return again / max(len(spans), FEWEST_TO_STUTTER)
@@ -81,9 +86,11 @@ def stutter(text: str) -> float:
 def compression(text: str) -> float:
     """Smallest deflated size per byte over windows that overlap by half; the last one ends with the text."""
     data = text.encode("utf-8", "surrogatepass")
-    starts = [*range(0, max(len(data) - COMPRESSION_WINDOW, 0), COMPRESSION_WINDOW // 2),
-              max(len(data) - COMPRESSION_WINDOW, 0)]
-    return min(_deflated(data[start:start + COMPRESSION_WINDOW]) for start in starts)
+    starts = [
+        *range(0, max(len(data) - COMPRESSION_WINDOW, 0), COMPRESSION_WINDOW // 2),
+        max(len(data) - COMPRESSION_WINDOW, 0),
+    ]
+    return min(_deflated(data[start : start + COMPRESSION_WINDOW]) for start in starts)
 
 
 def _deflated(data: bytes) -> float:
@@ -92,8 +99,8 @@ def _deflated(data: bytes) -> float:
 
 
 def excess(measured: Measured) -> float:
-    """Largest mean of surprise minus entropy over windows of tokens (nats); 0 where entropies are not known."""
-    if measured.entropies is None or not len(measured.logprobs):
+    """Largest mean of surprise minus entropy over windows of tokens (nats); 0 where the two are not known."""
+    if measured.entropies is None or not measured.scorable:
         return 0.0
     above = -np.asarray(measured.logprobs, np.float64) - np.asarray(measured.entropies, np.float64)
     width = min(EXCESS_WINDOW, len(above))
@@ -117,9 +124,16 @@ def measure(measured: Measured) -> dict[str, float]:
 
 
 def check(measured: Measured, measures: dict[str, float], thresholds: Thresholds) -> str | None:
-    over = [name for name in ("loop", "odd_forms", "script_switches", "stutter", "symbols", "excess")
-            if not measures[name] < getattr(thresholds, f"max_{name}")]
-    under = [name for name in ("variety", "compression") if not measures[name] >= getattr(thresholds, f"min_{name}")]
+    over = [
+        name
+        for name in ("loop", "odd_forms", "script_switches", "stutter", "symbols", "excess")
+        if not measures[name] < getattr(thresholds, f"max_{name}")
+    ]
+    under = [
+        name
+        for name in ("variety", "compression")
+        if not measures[name] >= getattr(thresholds, f"min_{name}")
+    ]
     said = [f"{name} {measures[name]:.2f}, limit {getattr(thresholds, f'max_{name}'):g}" for name in over]
     said += [f"{name} {measures[name]:.2f}, limit {getattr(thresholds, f'min_{name}'):g}" for name in under]
     return "; ".join(said) or None

@@ -3,21 +3,22 @@
     odd forms  = odd words / max(words, FEWEST)      script switches = changes of script / max(words, FEWEST)
 
 Odd: capitals and small letters glued together in a way no name is ("BUILDUTEutive"), two scripts in one word,
-letters and digits interleaved, the same letter three times in a row inside a word, a long Latin word without a
-vowel or with six consonants on end, an endless word, a suffix standing alone ("tions", "ment"). A form that the prompt
-itself uses is not odd. FEWEST keeps one strange name in a short answer from deciding.
+letters and digits interleaved, the same letter three times in a row inside a word, a long Latin word without
+a vowel or with six consonants on end, an endless word, a suffix standing alone ("tions", "ment"). A form that
+the prompt itself uses is not odd. FEWEST keeps one strange name in a short answer from deciding.
 """
 
 import re
 from functools import lru_cache
 
-from steerheal.generation.gates.text import scripts, words
+from steerheal.generation.text import scripts, words
 
 FEWEST = 8
 LONGEST_WORD = 28
 _SCRAPS = frozenset(
     "tion tions sion ment ments ness nesses ity ities ous ive ively ization izing ing ings ated ating ually "
-    "ically ently antly ances ences ible ibly ful fully ism isms ists uring uting ture tures cial tial tially "
+    "ically ently antly ances ences ible ibly ful fully ism isms ists uring uting ture tures cial tial "
+    "tially "
     "ological ography ability abilities ational ationally ward wards ther ough ould ight ution".split()
 )
 _GLUED = re.compile(r"[a-z][A-Z]{2,}[a-z]|[A-Z]{3,}[a-z]{3,}|[a-z]{2,}[A-Z]{3,}|(?:[a-z][A-Z]){3,}")
@@ -52,7 +53,7 @@ def odd_form_share(written: list[str], prompt: str) -> float:
 
 
 def script_switches(written: list[str]) -> float:
-    """Changes of script from one word to the next, per word; numbers and emoji have none and are passed over."""
+    """Changes of script from word to word, per word; numbers and emoji have none and are passed over."""
     sequence = [found for found in map(scripts, written) if found]
     switches = sum(1 for before, after in zip(sequence, sequence[1:]) if not before & after)
     return switches / max(len(written), FEWEST)

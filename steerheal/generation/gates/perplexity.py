@@ -18,15 +18,17 @@ LARGEST_EXPONENT = 700.0  # exp of more overflows a double; far beyond any limit
 
 
 def measure(measured: Measured) -> dict[str, float]:
-    """{"perplexity": …}, or {} when it is not a number (no tokens, or a non-finite log-probability)."""
-    n = len(measured.logprobs)
-    ending = np.asarray(measured.logprobs, dtype=np.float64)[-max(math.ceil(n / 4), FEWEST):]
-    if n == 0 or not np.isfinite(ending).all():
+    """{"perplexity": …}, or {} when it is not a number."""
+    if not measured.scorable:
         return {}
+    tokens = max(math.ceil(len(measured.logprobs) / 4), FEWEST)
+    ending = np.asarray(measured.logprobs, dtype=np.float64)[-tokens:]
     return {"perplexity": math.exp(min(-float(ending.mean()), LARGEST_EXPONENT))}
 
 
 def check(measured: Measured, measures: dict[str, float], thresholds: Thresholds) -> str | None:
     if measures["perplexity"] < thresholds.max_perplexity:
         return None
-    return f"perplexity {measures['perplexity']:.4g} over the last quarter, limit {thresholds.max_perplexity:g}"
+    return (
+        f"perplexity {measures['perplexity']:.4g} over the last quarter, limit {thresholds.max_perplexity:g}"
+    )

@@ -3,10 +3,10 @@
     repetition = max over units (words, characters), n = 2..4, n-grams g of
                  (count(g) − 1) / max(number of n-grams, FEWEST[unit])
 
-In a text of some length this is the n-gram's share. The first occurrence is not a repetition, and a short text
-is measured as if it had FEWEST n-grams: otherwise the only bigram of "Of course." would have a share of 1, and
-"No, no, it is fine." would be a loop. Case and punctuation do not count for words; characters count as they
-are, case apart, so "!!!!" and long runs of blank lines are seen. Overlapping occurrences count.
+In a text of some length this is the n-gram's share. The first occurrence is not a repetition, and a short
+text is measured as if it had FEWEST n-grams: otherwise the only bigram of "Of course." would have a share of
+1, and "No, no, it is fine." would be a loop. Case and punctuation do not count for words; characters count as
+they are, case apart, so "!!!!" and long runs of blank lines are seen. Overlapping occurrences count.
 """
 
 from collections import Counter
@@ -28,7 +28,9 @@ def largest_share(units: Sequence[str], order: int, fewest: int) -> float:
 
 
 def measure(measured: Measured) -> dict[str, float]:
-    shares = [largest_share(units, n, FEWEST[name]) for name, units in measured.folded.items() for n in ORDERS]
+    shares = [
+        largest_share(units, n, FEWEST[name]) for name, units in measured.folded.items() for n in ORDERS
+    ]
     return {"repetition": max(shares)}
 
 

@@ -16,19 +16,47 @@ _SPEECH = re.compile(r"“[^“”\n]{0,400}”|\"[^\"\n]{0,400}\"")
 _INDENTATION = re.compile(r"[ \t]{2,40}(?![ \t])")
 
 _SCRIPTS = [
-    (0x0000, ""), (0x0041, "latin"), (0x0370, "greek"), (0x0400, "cyrillic"), (0x0530, "armenian"),
-    (0x0590, "hebrew"), (0x0600, "arabic"), (0x0900, "indic"), (0x0E00, "thai"), (0x0F00, "tibetan"),
-    (0x1000, "burmese"), (0x10A0, "georgian"), (0x1100, "hangul"), (0x1200, "ethiopic"), (0x13A0, "cherokee"),
-    (0x1780, "khmer"), (0x1800, "mongolian"), (0x1E00, "latin"), (0x1F00, "greek"), (0x2000, ""),
-    (0x3040, "cjk"), (0x3130, "hangul"), (0x3190, "cjk"), (0xA000, "yi"), (0xAC00, "hangul"), (0xD7FC, ""),
-    (0xF900, "cjk"), (0xFB00, "latin"), (0xFB1D, "hebrew"), (0xFB50, "arabic"), (0xFF21, "latin"),
-    (0xFF66, "cjk"), (0x10000, ""), (0x20000, "cjk"), (0x30000, ""),
+    (0x0000, ""),
+    (0x0041, "latin"),
+    (0x0370, "greek"),
+    (0x0400, "cyrillic"),
+    (0x0530, "armenian"),
+    (0x0590, "hebrew"),
+    (0x0600, "arabic"),
+    (0x0900, "indic"),
+    (0x0E00, "thai"),
+    (0x0F00, "tibetan"),
+    (0x1000, "burmese"),
+    (0x10A0, "georgian"),
+    (0x1100, "hangul"),
+    (0x1200, "ethiopic"),
+    (0x13A0, "cherokee"),
+    (0x1780, "khmer"),
+    (0x1800, "mongolian"),
+    (0x1E00, "latin"),
+    (0x1F00, "greek"),
+    (0x2000, ""),
+    (0x3040, "cjk"),
+    (0x3130, "hangul"),
+    (0x3190, "cjk"),
+    (0xA000, "yi"),
+    (0xAC00, "hangul"),
+    (0xD7FC, ""),
+    (0xF900, "cjk"),
+    (0xFB00, "latin"),
+    (0xFB1D, "hebrew"),
+    (0xFB50, "arabic"),
+    (0xFF21, "latin"),
+    (0xFF66, "cjk"),
+    (0x10000, ""),
+    (0x20000, "cjk"),
+    (0x30000, ""),
 ]
 _STARTS = [start for start, _ in _SCRIPTS]
 
 
 def words(text: str) -> list[str]:
-    """The words in order, as written: runs free of space and punctuation, apostrophes and hyphens inside kept."""
+    """The words in order, as written: runs free of space and punctuation, inner apostrophes kept."""
     return _WORD.findall(text)
 
 
@@ -52,15 +80,16 @@ def symbol_share(text: str) -> float:
 
 
 def without_indentation(text: str) -> str:
-    """The text with each run of up to 40 blanks as one: code is not repetitive for being indented. Longer runs are
-    no layout, and stay.
+    """The text with each run of up to 40 blanks as one: code is not repetitive for being indented. Longer
+    runs are no layout, and stay.
     """
     return _INDENTATION.sub(" ", text)
 
 
 def spoken_lower(text: str) -> str:
-    """The text in lower case on one line, less its double-quoted speech: what a character says is not what the
-    model says. A text that is mostly quotation is left whole: then the marks are the model's own wrapping.
+    """The text in lower case on one line, less its double-quoted speech: what a character says is not what
+    the model says. A text that is mostly quotation is left whole: then the marks are the model's own
+    wrapping.
     """
     bare = _SPEECH.sub(" ", text)
     kept = bare if 2 * len(bare.strip()) >= len(text.strip()) else text
