@@ -94,7 +94,7 @@ def locate(kind: str, reference: str | Path) -> Path:
 
 
 def load_vignettes(reference: str | Path) -> tuple[Vignette, ...]:
-    """Vignettes of a JSONL file: id, foundation_coarse, text, human_<Foundation> in percent (more is ignored)."""
+    """Vignettes of a JSONL file: id, foundation_coarse, text, human_<Foundation> in percent."""
     path = locate("vignettes", reference)
     return tuple(_vignette(row, str(path), line) for line, row in _rows(path))
 

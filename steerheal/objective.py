@@ -37,6 +37,17 @@ NO_OP = 0.05
 MIN_GAIN = 0.3
 # More than this share of a configuration's seeds must have survived.
 SURVIVING = 0.5
+# What a trial's summary averages over its seeds.
+AVERAGED = (
+    "trait",
+    "gain",
+    "coherence",
+    "d_coherence",
+    "retain",
+    "steered_gain",
+    "canary_survival",
+    "unscorable",
+)
 # What a searcher is told of a trial without a usable slope, and the bound of those that have one.
 WORST = 1000.0
 
@@ -102,8 +113,8 @@ def verdict(
 ) -> str:
     """The first that applies, in the order of `VERDICTS`.
 
-    `unscorable`: share of reads; `canary_survival` None: no canaries were asked for; `off_target`: the largest
-    move, in nats, of a foundation that should have stayed.
+    `unscorable`: share of reads; `canary_survival` None: no canaries were asked for; `off_target`: the
+    largest move, in nats, of a foundation that should have stayed.
     """
     if not finite(gain) or not finite(coherence) or not finite(unscorable) or not finite(off_target):
         return "broken"
@@ -224,55 +235,38 @@ def measure(
 def summarise(records: Sequence[Mapping], min_gain: float = MIN_GAIN) -> dict:
     """A trial over its seeds: the verdict on the means of the last round, their errors, `n` and `failed`.
 
-    A seed counts if it came to the end of its rounds (or was stopped below the floor) with finite figures. With
-    too few of them the verdict is the fate that all seeds share, or `unknown`, and no figure is given.
+    A seed counts if it came to the end of its rounds (or was stopped below the floor) with finite figures.
+    With too few of them the verdict is the fate that all seeds share, or `unknown`, and no figure is given.
     """
     last = {record["seed"]: record for record in records}
     fates = {seed: _fate(record, min_gain) for seed, record in last.items()}
     whole = [last[seed] for seed, fate in fates.items() if fate not in OUTCOMES and _measured(last[seed])]
-    error = next((record["error"] for record in last.values() if record["error"]), None)
-    told = {"seeds": fates, "n": len(whole), "failed": len(last) - len(whole), "error": error}
-    names = (
-        "trait",
-        "gain",
-        "coherence",
-        "d_coherence",
-        "retain",
-        "steered_gain",
-        "canary_survival",
-        "unscorable",
-    )
-    if len(whole) <= SURVIVING * len(last):
-        shared = set(fates.values())
-        return (
-            told
-            | dict.fromkeys((*names, "slope", "slope_se", "off_target", "rounds"))
-            | {"verdict": shared.pop() if len(shared) == 1 else "unknown"}
-        )
-    means = {name: mean([record[name] for record in whole]) for name in names}
+    judged = whole if len(whole) > SURVIVING * len(last) else []
+    means = {name: mean([record[name] for record in judged]) for name in AVERAGED}
     figures = {name: found.mean for name, found in means.items()}
-    errors = {f"{name}_se": found.se for name, found in means.items()}
-    changes, gains = [record["d_coherence"] for record in whole], [record["gain"] for record in whole]
-    off_target = _largest([record["off_moves"] for record in whole])
-    return (
-        told
-        | figures
-        | errors
-        | {
-            "slope": slope(figures["d_coherence"], figures["gain"]),
-            "slope_se": slope_error(changes, gains),
-            "off_target": off_target,
-            "rounds": min(record["round"] for record in whole) + 1,
-            "verdict": verdict(
-                figures["gain"],
-                figures["coherence"],
-                figures["unscorable"] or 0.0,
-                figures["canary_survival"],
-                off_target or 0.0,
-                min_gain,
-            ),
-        }
-    )
+    off_target = _largest([record["off_moves"] for record in judged])
+    if judged:
+        unscorable, survival = figures["unscorable"] or 0.0, figures["canary_survival"]
+        said = verdict(
+            figures["gain"], figures["coherence"], unscorable, survival, off_target or 0.0, min_gain
+        )
+    else:
+        shared = set(fates.values())
+        said = shared.pop() if len(shared) == 1 else "unknown"
+    changes, gains = [record["d_coherence"] for record in judged], [record["gain"] for record in judged]
+    return {
+        "verdict": said,
+        **figures,
+        **{f"{name}_se": found.se for name, found in means.items()},
+        "slope": slope(figures["d_coherence"], figures["gain"]),
+        "slope_se": slope_error(changes, gains),
+        "off_target": off_target,
+        "rounds": min((record["round"] + 1 for record in judged), default=None),
+        "n": len(whole),
+        "failed": len(last) - len(whole),
+        "seeds": fates,
+        "error": next((record["error"] for record in last.values() if record["error"]), None),
+    }
 
 
 def _fate(record: Mapping, min_gain: float) -> str:
@@ -290,4 +284,5 @@ def _measured(record: Mapping) -> bool:
 
 def _largest(moves: Sequence[Mapping[str, float]]) -> float | None:
     """The largest mean move of an off-target foundation, in nats."""
-    return max((abs(mean([move.get(name) for move in moves]).mean) for name in moves[0]), default=None)
+    names = moves[0] if moves else ()
+    return max((abs(mean([move.get(name) for move in moves]).mean) for name in names), default=None)

@@ -23,6 +23,7 @@ from ruamel.yaml.events import (
     SequenceEndEvent,
     SequenceStartEvent,
 )
+from ruamel.yaml.representer import SafeRepresenter
 
 from steerheal.errors import UserError
 
@@ -38,6 +39,8 @@ INTEGER = re.compile(r"[-+]?[0-9]+")
 OCTAL = re.compile(r"0o[0-7]+")
 HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
 FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+# Text that needs no quotes wherever it stands.
+PLAIN = re.compile(r"[A-Za-z/]([A-Za-z0-9_ ./()+-]*[A-Za-z0-9_./()+-])?")
 NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
@@ -201,31 +204,22 @@ class _Reader:
         raise refusal(self.name, f"line {event.start_mark.line + 1}", what, remedy)
 
 
-def _writer_classes() -> type:
-    from ruamel.yaml.representer import SafeRepresenter
+class _Representer(SafeRepresenter):
+    """Quotes every string that could read back as something else; refuses what has no finite value."""
 
-    class Representer(SafeRepresenter):
-        """Quotes every string that would read back as something else; refuses what has no finite value."""
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
-        def ignore_aliases(self, data: Any) -> bool:
-            return True
+    def represent_text(self, data: str) -> Any:
+        plain = PLAIN.fullmatch(data) and scalar(data) == data
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if plain else '"')
 
-        def represent_text(self, data: str) -> Any:
-            try:
-                safe = scalar(data) == data and data.isprintable()
-            except ValueError:
-                safe = False
-            return self.represent_scalar("tag:yaml.org,2002:str", data, style=None if safe else '"')
-
-        def represent_number(self, data: float) -> Any:
-            if not math.isfinite(data):
-                raise ValueError(f"{data} has no place in a YAML file")
-            return self.represent_scalar("tag:yaml.org,2002:float", repr(data))
-
-    Representer.add_representer(str, Representer.represent_text)
-    Representer.add_representer(float, Representer.represent_number)
-    Representer.add_representer(tuple, SafeRepresenter.represent_list)
-    return Representer
+    def represent_number(self, data: float) -> Any:
+        if not math.isfinite(data):
+            raise ValueError(f"{data} has no place in a YAML file")
+        return self.represent_scalar("tag:yaml.org,2002:float", repr(data))
 
 
-_Representer = _writer_classes()
+_Representer.add_representer(str, _Representer.represent_text)
+_Representer.add_representer(float, _Representer.represent_number)
+_Representer.add_representer(tuple, SafeRepresenter.represent_list)

@@ -53,32 +53,32 @@ def apply(raw: dict, key: str, value: Any, top: list[str]) -> dict:
 
 def _path(key: str, top: list[str]) -> list[str]:
     """The full path of a key; a UserError names the nearest known key, or the choices of an ambiguous one."""
-    parts = key.split(".")
-    if len(parts) == 1:
-        meanings = _meanings(key, top)
-        if len(meanings) > 1:
-            names = " or ".join(".".join(path) for path in meanings)
-            raise refusal("--set", key, "several keys have this name", f"write {names}")
-        if not meanings:
-            bare = [*top, *SECTION_OF, *(leaf for model in MAPPINGS.values() for leaf in model.model_fields)]
-            raise refusal("--set", key, *unknown_key(key, bare))
-        return meanings[0]
-    if parts[0] in SECTIONS:
-        parts = ["settings", *parts]
-    if parts[0] not in top:
-        raise refusal("--set", key, *unknown_key(parts[0], [*top, *SECTIONS]))
-    return parts
+    head, *rest = key.split(".")
+    meanings = _meanings(head, top)
+    if len(meanings) > 1:
+        names = " or ".join(".".join([*path, *rest]) for path in meanings)
+        raise refusal("--set", key, "several keys have this name", f"write {names}")
+    if not meanings:
+        bare = [
+            *top,
+            *SECTIONS,
+            *SECTION_OF,
+            *(leaf for model in MAPPINGS.values() for leaf in model.model_fields),
+        ]
+        raise refusal("--set", key, *unknown_key(head, bare))
+    return [*meanings[0], *rest]
 
 
-def _meanings(key: str, top: list[str]) -> list[list[str]]:
-    if key in top:
-        return [[key]]
-    if key in SECTIONS:
-        return [["settings", key]]
-    found = [["settings", SECTION_OF[key], key]] if key in SECTION_OF else []
-    found += [[name, key] for name, model in MAPPINGS.items() if key in model.model_fields]
-    kinds = [name for name, field in Resources.model_fields.items() if field.annotation is Kind]
-    return found + [["resources", kind, key] for kind in kinds if key in Kind.model_fields]
+def _meanings(name: str, top: list[str]) -> list[list[str]]:
+    """The paths that a bare name can stand for: a top-level key is itself, others are found by their leaf."""
+    if name in top:
+        return [[name]]
+    if name in SECTIONS:
+        return [["settings", name]]
+    found = [["settings", SECTION_OF[name], name]] if name in SECTION_OF else []
+    found += [[mapping, name] for mapping, model in MAPPINGS.items() if name in model.model_fields]
+    kinds = [kind for kind, field in Resources.model_fields.items() if field.annotation is Kind]
+    return found + [["resources", kind, name] for kind in kinds if name in Kind.model_fields]
 
 
 def _is_dimension(leaf: str, value: Any, searched: bool) -> bool:

@@ -3,6 +3,7 @@
 Precedence: schema defaults < the model file's settings < the space file's settings < `--set`.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -30,6 +31,7 @@ from steerheal.config.trial import Alpha, ModelRef, Persona, Prose, Rounds, Seed
 from steerheal.yaml_io import one_line, refusal
 
 MAX_GRID = 10_000
+MAX_RESOLVED = 48 * 1024
 DEFAULT_TRIALS = 24
 
 
@@ -178,8 +180,13 @@ def load_space(path: str | Path, overrides: Sequence[str] = ()) -> Space:
         raw = apply(raw, key, value, list(SpaceFile.model_fields))
         file = _read(raw, f"--set {one_line(override, 60)}")
     space = _resolve(file, raw, path)
-    if len(yaml_io.dump(space.resolved()).encode()) > yaml_io.MAX_BYTES:
-        raise refusal(str(path), "the file", "resolved, it is larger than 64 KiB", "search fewer values")
+    resolved = space.resolved()
+    # The second test costs a second for a large file, so the first spares it the worst.
+    if (
+        len(json.dumps(resolved, ensure_ascii=False)) > MAX_RESOLVED
+        or len(yaml_io.dump(resolved).encode()) > yaml_io.MAX_BYTES
+    ):
+        raise refusal(str(path), "the file", "resolved, it is too large for one file", "search fewer values")
     return space
 
 

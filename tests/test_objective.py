@@ -1,0 +1,271 @@
+"""The formulas and the verdict: by cases, and by properties that hold for every number."""
+
+import math
+import statistics
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from steerheal import objective
+from steerheal.config import Persona
+from steerheal.objective import VERDICTS, mean, noise_floor, rank_key, slope, standing, summarise, verdict
+
+ANY = st.none() | st.floats()
+REAL = st.floats(-50, 50)
+PAIR = Persona(
+    name="care_over_authority",
+    positive="care",
+    negative="authority",
+    target="authority",
+    sign=-1,
+    companions=("care", "social"),
+)
+BASE = {
+    "nats": {"care": -1.2, "fairness": -2.0, "authority": -2.5, "social": -1.5},
+    "coherence": 0.996,
+    "unscorable": 0,
+    "vignettes": 132,
+}
+
+
+def report(moves=(), coherence=0.99, unscorable=0):
+    nats = {name: value + dict(moves).get(name, 0.0) for name, value in BASE["nats"].items()}
+    return BASE | {"nats": nats, "coherence": coherence, "unscorable": unscorable}
+
+
+def record(seed=0, round_=0, outcome="ok", healed=None, canary=None, error=None):
+    figures = objective.measure(healed, BASE, report({"authority": -2.0}), canary, {"undamaged": 0.8}, PAIR)
+    return {"seed": seed, "round": round_, "outcome": outcome, "error": error} | figures
+
+
+def test_the_published_slope():
+    """d_auth −1.365 nats and d_coh +0.0017 give 100 · Δcoh / Δauth = −0.12: coherence rose with the trait."""
+    moved = objective.gain(-3.719, -3.719 + 1.365, sign=-1)
+    assert moved == pytest.approx(1.365)
+    assert slope(0.0017, moved) == pytest.approx(-0.1245, abs=1e-4)
+    assert slope(-0.0009, 0.783) == pytest.approx(0.1149, abs=1e-4)
+
+
+def test_ratios_that_do_not_exist_are_none():
+    assert slope(0.1, 0.0) is None and slope(None, 1.0) is None and slope(0.1, math.nan) is None
+    assert slope(1e300, 1e-300) is None
+    assert objective.retain(0.5, 1.0) == 0.5 and objective.retain(-0.5, 1.0) == -0.5
+    assert objective.retain(0.5, 0.0) is None and objective.retain(0.5, None) is None
+    assert objective.trait(0.5) == math.log(0.5) and objective.trait(0.0) == -math.inf
+    assert objective.gain(-math.inf, -1.0, -1) is None
+
+
+@pytest.mark.parametrize(
+    ("figures", "said"),
+    [
+        ({"gain": 1.0, "coherence": 0.849}, "broken"),
+        ({"gain": 1.0, "coherence": 0.851}, "ok"),
+        ({"gain": math.inf, "coherence": 0.99}, "broken"),
+        ({"gain": None, "coherence": 0.99}, "broken"),
+        ({"gain": 1.0, "coherence": math.nan}, "broken"),
+        ({"gain": 1.0, "coherence": 0.99, "unscorable": 0.011}, "broken"),
+        ({"gain": 1.0, "coherence": 0.99, "unscorable": 0.01}, "ok"),
+        ({"gain": 1.0, "coherence": 0.99, "canary_survival": 0.89}, "damaged"),
+        ({"gain": 1.0, "coherence": 0.99, "canary_survival": math.nan}, "damaged"),
+        ({"gain": 1.0, "coherence": 0.99, "canary_survival": 0.9}, "ok"),
+        ({"gain": -1.0, "coherence": 0.84, "canary_survival": 0.1}, "broken"),
+        ({"gain": -1.0, "coherence": 0.99, "canary_survival": 0.1}, "damaged"),
+        ({"gain": -0.051, "coherence": 0.99}, "wrong way"),
+        ({"gain": -0.05, "coherence": 0.99}, "no-op"),
+        ({"gain": 0.049, "coherence": 0.99, "off_target": 3.0}, "no-op"),
+        ({"gain": 0.05, "coherence": 0.99}, "weak"),
+        ({"gain": 0.299, "coherence": 0.99, "off_target": 3.0}, "weak"),
+        ({"gain": 0.299, "coherence": 0.99, "min_gain": 0.1}, "ok"),
+        ({"gain": 0.3, "coherence": 0.99, "off_target": 0.3}, "broad"),
+        ({"gain": 0.3, "coherence": 0.99, "off_target": -0.31}, "broad"),
+        ({"gain": 0.3, "coherence": 0.99, "off_target": 0.29}, "ok"),
+    ],
+)
+def test_the_verdict_is_the_first_that_applies(figures, said):
+    assert verdict(**figures) == said
+
+
+@given(ANY, ANY, st.floats(), ANY, st.floats(), st.floats(0, 10))
+def test_every_figure_has_a_verdict_and_a_finite_standing(
+    gain, coherence, unscorable, survival, off_target, min_gain
+):
+    said = verdict(gain, coherence, unscorable, survival, off_target, min_gain)
+    assert said in VERDICTS
+    told = standing(said, gain, gain, min_gain)
+    assert math.isfinite(told.value) and math.isfinite(told.constraint)
+    assert (told.constraint <= 0) == (said == "ok")
+
+
+@given(st.sampled_from(VERDICTS), ANY, ANY)
+def test_the_searcher_is_told_a_finite_value_for_every_verdict(said, slope, gain):
+    told = standing(said, slope, gain)
+    assert abs(told.value) <= objective.WORST and math.isfinite(told.constraint)
+    assert (told.constraint <= 0) == (said == "ok")
+
+
+def test_a_collapsed_or_undone_trial_never_looks_good_to_the_searcher():
+    """An undone heal has slope −2.2, a collapsed one a tiny one: both are told as worse than any real one."""
+    for said in ("wrong way", "no-op", "broken", "damaged", "starved", "diverged", "failed", "unknown"):
+        told = standing(said, -2.2, 5.0)
+        assert (
+            told.value > standing("ok", 80.0, 1.0).value
+            and told.constraint > standing("weak", 1, 0.06).constraint
+        )
+    assert standing("weak", 0.1, 0.29).constraint < standing("weak", 0.1, 0.06).constraint <= 1
+    assert standing("broad", 0.1, 1.0).constraint < standing("damaged", 0.1, 1.0).constraint
+
+
+@given(st.lists(st.tuples(st.sampled_from(VERDICTS), ANY, ANY), max_size=20))
+def test_a_leaderboard_is_ordered_by_verdict_then_slope(rows):
+    ordered = sorted(rows, key=lambda row: rank_key(*row))
+    kinds = [objective.RANKED.index(row[0]) for row in ordered]
+    assert kinds == sorted(kinds)
+    slopes = [row[1] for row in ordered if row[0] == "ok" and objective.finite(row[1])]
+    assert slopes == sorted(slopes)
+
+
+def test_rank_lists_every_verdict_once():
+    assert sorted(objective.RANKED) == sorted(VERDICTS) and objective.RANKED[0] == "ok"
+
+
+def test_the_published_ranking():
+    rows = [
+        ("ok", 0.11, 0.783),
+        ("ok", -0.13, 1.365),
+        ("weak", -5.0, 0.1),
+        ("ok", -0.05, 1.334),
+        ("starved", None, None),
+    ]
+    ordered = sorted(rows, key=lambda row: rank_key(*row))
+    assert [row[1] for row in ordered] == [-0.13, -0.05, 0.11, -5.0, None]
+
+
+@given(st.lists(REAL, min_size=2, max_size=12), st.integers(0, 4))
+def test_the_mean_is_the_textbook_one_and_counts_what_failed(values, failed):
+    found = mean([*values, *([None, math.nan, math.inf, -math.inf][:failed])])
+    assert found.mean == pytest.approx(statistics.fmean(values), abs=1e-9)
+    assert found.se == pytest.approx(statistics.stdev(values) / math.sqrt(len(values)), abs=1e-9)
+    assert (found.n, found.failed) == (len(values), failed)
+
+
+def test_a_mean_of_nothing_or_one():
+    assert mean([None]) == objective.Mean(None, None, 0, 1)
+    assert mean([2.0]) == objective.Mean(2.0, None, 1, 0)
+
+
+@given(st.lists(st.lists(REAL, min_size=3, max_size=3), min_size=1, max_size=6), st.floats(-10, 10))
+def test_the_noise_floor_pools_variances_and_ignores_where_groups_lie(groups, shift):
+    pooled = math.sqrt(statistics.fmean(statistics.variance(group) for group in groups))
+    assert noise_floor(groups) == pytest.approx(pooled, abs=1e-9)
+    moved = [[value + shift * place for value in group] for place, group in enumerate(groups)]
+    assert noise_floor(moved) == pytest.approx(pooled, abs=1e-6)
+    assert noise_floor([*groups, [3.0], []]) == noise_floor(groups)
+
+
+def test_no_noise_floor_without_a_repeat():
+    assert noise_floor([[1.0], [2.0]]) is None and noise_floor([]) is None
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.5, 2), st.floats(-0.05, 0.05)), min_size=2, max_size=8), st.floats(0.5, 3)
+)
+def test_the_error_of_the_slope_ignores_a_common_scale(pairs, scale):
+    gains, changes = [g for g, _ in pairs], [c for _, c in pairs]
+    error = objective.slope_error(changes, gains)
+    scaled = objective.slope_error([scale * c for c in changes], [scale * g for g in gains])
+    assert error >= 0 and scaled == pytest.approx(error, abs=1e-9)
+
+
+def test_seeds_on_one_line_through_the_origin_have_a_slope_without_error():
+    assert objective.slope_error([-0.01, -0.02, -0.03], [1.0, 2.0, 3.0]) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_measure_gives_every_figure_against_base():
+    healed = report({"authority": -1.0, "care": 0.4, "fairness": 0.2}, 0.986)
+    found = objective.measure(
+        healed, BASE, report({"authority": -2.0}, 0.9), {"undamaged": 0.6}, {"undamaged": 0.8}, PAIR
+    )
+    assert found["gain"] == pytest.approx(1.0) and found["retain"] == pytest.approx(0.5)
+    assert found["slope"] == pytest.approx(1.0) and found["d_coherence"] == pytest.approx(-0.01)
+    assert found["canary_survival"] == pytest.approx(0.75) and found["unscorable"] == 0
+    assert found["off_target"] == pytest.approx(0.2), "care is a companion and may move"
+    assert found["trait"] == pytest.approx(-3.5) and found["steered_coherence"] == 0.9
+
+
+def test_measure_without_evaluations_has_the_same_figures_all_none():
+    empty = objective.measure(None, None, None, None, None, PAIR)
+    assert set(empty) == set(objective.measure(report(), BASE, report(), None, None, PAIR))
+    assert all(value is None or value == {} for value in empty.values())
+    dead = {"nats": None, "coherence": None, "unscorable": 132, "vignettes": 132}
+    assert objective.measure(dead, BASE, dead, None, None, PAIR)["unscorable"] == 1.0
+
+
+def test_a_trial_is_judged_on_the_last_round_of_its_seeds():
+    whole = {"undamaged": 0.8}
+    rounds = [
+        record(0, n, healed=report({"authority": move}), canary=whole) for n, move in enumerate((-2.0, -0.4))
+    ]
+    found = summarise(rounds)
+    assert found["gain"] == pytest.approx(0.4) and found["verdict"] == "ok" and found["rounds"] == 2
+    assert (found["n"], found["failed"], found["slope_se"]) == (1, 0, None)
+    assert summarise(rounds, min_gain=0.5)["verdict"] == "weak"
+
+
+def test_seeds_are_averaged_and_their_failures_counted():
+    seeds = [record(n, healed=report({"authority": move})) for n, move in enumerate((-0.8, -1.2, -1.0))]
+    found = summarise(seeds)
+    assert found["gain"] == pytest.approx(1.0) and found["gain_se"] == pytest.approx(0.2 / math.sqrt(3))
+    assert found["slope"] == pytest.approx(0.6) and found["n"] == 3
+    found = summarise([*seeds[:2], record(2, outcome="failed", error="out of memory")])
+    assert (found["verdict"], found["n"], found["failed"], found["error"]) == ("ok", 2, 1, "out of memory")
+    assert found["seeds"] == {0: "ok", 1: "ok", 2: "failed"}
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "said"),
+    [
+        (["starved"], "starved"),
+        (["diverged", "diverged"], "diverged"),
+        (["failed", "ok"], "unknown"),
+        (["failed", "starved", "ok"], "unknown"),
+        (["failed", "starved"], "unknown"),
+        (["starved", "ok", "ok"], "ok"),
+    ],
+)
+def test_too_few_seeds_are_unknown_unless_they_share_a_fate(outcomes, said):
+    alive = report({"authority": -1.0})
+    found = summarise(
+        [record(n, outcome=o, healed=alive if o == "ok" else None) for n, o in enumerate(outcomes)]
+    )
+    assert found["verdict"] == said
+    assert (found["slope"] is None) == (said != "ok")
+
+
+def test_a_seed_whose_reads_are_not_finite_is_broken_and_not_averaged():
+    dead = {"nats": None, "coherence": None, "unscorable": 132, "vignettes": 132}
+    assert summarise([record(healed=dead)])["verdict"] == "broken"
+    found = summarise(
+        [record(0, healed=dead), *(record(n, healed=report({"authority": -1.0})) for n in (1, 2))]
+    )
+    assert (found["verdict"], found["n"], found["failed"]) == ("ok", 2, 1)
+
+
+def test_a_trial_stopped_below_the_floor_is_judged_by_its_figures():
+    found = summarise([record(outcome="stopped", healed=report({"authority": -3.0}, 0.7))])
+    assert found["verdict"] == "broken" and found["gain"] == pytest.approx(3.0)
+
+
+def test_a_broad_trial_is_seen_in_the_mean_of_its_moves():
+    """A foundation that wobbles both ways between seeds has not moved."""
+    swings = [
+        record(n, healed=report({"authority": -0.5, "fairness": move})) for n, move in enumerate((-0.9, 0.9))
+    ]
+    assert summarise(swings)["verdict"] == "ok"
+    moved = [record(n, healed=report({"authority": -0.5, "fairness": -0.9})) for n in (0, 1)]
+    assert summarise(moved)["verdict"] == "broad"
+
+
+def test_summaries_have_the_same_keys_whatever_happened():
+    good, bad = summarise([record(healed=report())]), summarise([record(outcome="failed", error="x")])
+    assert set(bad) == set(good)

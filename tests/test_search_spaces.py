@@ -1,0 +1,57 @@
+"""The shipped spaces: each loads, says what it asks, makes valid trials, survives its resolved form."""
+
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from steerheal import yaml_io
+from steerheal.config import load_space
+from steerheal.config.dimensions import walk
+from steerheal.config.sources import SHIPPED_MODELS
+
+SPACES = Path(__file__).parents[1] / "search_spaces"
+NAMES = sorted(path.stem for path in SPACES.glob("*.yaml"))
+MODELS = sorted(path.stem for path in SHIPPED_MODELS.glob("*.yaml"))
+
+
+def test_the_questions_are_all_there():
+    assert {"barrier", "doses", "loop", "regularisers", "quick"} <= set(NAMES)
+    assert {"gemma-3-4b-it", "Qwen3-4B", "Llama-3.1-8B-Instruct"} <= set(MODELS)
+
+
+@pytest.mark.parametrize("model", ["builtin", *MODELS])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_space_suits_every_model(name, model, tmp_path):
+    space = load_space(SPACES / f"{name}.yaml", [f"model={model}"])
+    assert space.name == name and space.model.name == model and len(space.hypothesis) > 100
+    values = {dimension.name: dimension.extremes() for dimension in space.dimensions}
+    trials = {space.trial(params) for params in islice(walk(space.dimensions, values), 500)}
+    assert len(trials) > 1
+    (tmp_path / "resolved.yaml").write_text(yaml_io.dump(space.resolved()))
+    assert load_space(tmp_path / "resolved.yaml") == space
+
+
+def test_the_barrier_space_asks_its_question():
+    space = load_space(SPACES / "barrier.yaml")
+    assert [dimension.name for dimension in space.dimensions] == ["reg", "lam", "tau", "wd", "alpha"]
+    assert (space.trials, space.sampler, space.objective) == (24, "optuna", "slope")
+
+
+def test_the_ablation_is_the_published_one_and_its_missing_cell():
+    grid = load_space(SPACES / "regularisers.yaml").grid()
+    trials = [(p["reg"], p.get("lam"), p.get("spectral_lam", 0), p.get("wd", 0)) for p in grid]
+    assert sorted(trials, key=str) == sorted(
+        [
+            *(("nll", None, 0, wd) for wd in (0, 15, 30)),
+            *(("nll", None, spectral, 0) for spectral in (0.01, 0.1, 1)),
+            *((reg, lam, 0, 0) for reg in ("kl_rev", "kl_fwd") for lam in (0.1, 0.3)),
+        ],
+        key=str,
+    )
+
+
+def test_in_the_dose_space_alpha_is_the_dose():
+    space = load_space(SPACES / "doses.yaml")
+    assert space.sampler == "grid" and space.trials == 6
+    assert space.settings.dose.kappa_min == 1 and space.settings.dose.rungs == 1
