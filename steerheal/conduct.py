@@ -21,7 +21,7 @@ from steerheal.config.sources import ModelRef
 from steerheal.config.space import Space
 from steerheal.errors import UserError
 from steerheal.export import write_adapters
-from steerheal.live import Display, duration, leaderboard
+from steerheal.live import Display, duration, leaderboard, make_console
 from steerheal.results import SPACE, RunFolder
 from steerheal.search import Study
 from steerheal.store import FolderStore
@@ -55,7 +55,7 @@ def conduct(
     out = folder.path.parent
     store_root = str((out / "store").resolve())
     load = load or partial(load_worker, space.model, store_root, space.resources.slots)
-    display = Display(console or Console(), space.trials, space.rounds * len(space.seeds))
+    display = Display(console or make_console(), space.trials, space.rounds * len(space.seeds))
     display.say(_title(space, folder, resuming))
     with clusters.Cluster(space.resources, load, store_root) as cluster:
         try:

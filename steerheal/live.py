@@ -14,6 +14,7 @@ from rich.text import Text
 STYLES = {"ok": "green", "broad": "yellow", "weak": "yellow", "no-op": "dim", "wrong way": "red", "damaged": "red"}
 FINISHED_SHOWN = 8
 PLAIN_SECONDS = 20.0
+PIPED_WIDTH = 140
 
 
 def figure(value: Any, digits: int = 3) -> str:
@@ -36,6 +37,12 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes_left:02d} min"
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def make_console() -> Console:
+    """The terminal; wide enough for whole lines when the output is piped to a file."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PIPED_WIDTH)
 
 
 class Display:

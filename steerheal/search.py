@@ -23,6 +23,8 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 NUMBER = "number"
 PARAMS = "params"
+# How often a proposal that repeats an earlier trial is drawn again.
+ATTEMPTS = 8
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Study:
         )
         self.open: dict[int, optuna.Trial] = {}
         self.waiting: list[Asked] = []
+        self.known: set[str] = set()
         self.asked = 0
 
     def recover(self, finished: Mapping[int, tuple[Mapping[str, Any], Standing]]) -> None:
@@ -66,7 +69,9 @@ class Study:
         latest: dict[int, FrozenTrial] = {}
         for trial in self.study.trials:
             number = trial.user_attrs.get(NUMBER, -1)
-            latest[number] = trial
+            if number >= 0:
+                latest[number] = trial
+                self.known.add(json.dumps(_params(trial)))
             if not trial.state.is_finished():
                 known = finished.get(number)
                 self._tell(optuna.Trial(self.study, trial._trial_id), known[1] if known else None)
@@ -99,19 +104,28 @@ class Study:
         self._tell(self.open.pop(number), standing)
 
     def _open(self, number: int, params: Mapping[str, Any] | None) -> None:
-        """Ask Optuna for trial `number`: with these parameters, or sampled."""
-        self.study.sampler = optuna.samplers.TPESampler(seed=_seed(self.seed, number), constant_liar=True)
+        """Ask Optuna for trial `number`: with these parameters, or sampled and, while there is choice, not a repeat."""
+        for attempt in range(ATTEMPTS):
+            trial, chosen = self._sample(_seed(self.seed, number, attempt), params)
+            if params is not None or attempt == ATTEMPTS - 1 or json.dumps(chosen) not in self.known:
+                break
+            self._tell(trial, None)
+        trial.set_user_attr(NUMBER, number)
+        trial.set_user_attr(PARAMS, json.dumps(chosen))
+        self.known.add(json.dumps(chosen))
+        self.open[number] = trial
+        self.waiting.append(Asked(number, chosen))
+
+    def _sample(self, seed: int, params: Mapping[str, Any] | None) -> tuple[optuna.Trial, dict[str, Any]]:
+        self.study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
         if params is not None:
             self.study.enqueue_trial({name: _code(value) for name, value in params.items()})
         trial = self.study.ask()
-        trial.set_user_attr(NUMBER, number)
         chosen: dict[str, Any] = {}
         for dimension in self.dimensions:
             if dimension.active(chosen):
                 chosen[dimension.name] = _suggest(trial, dimension)
-        trial.set_user_attr(PARAMS, json.dumps(chosen))
-        self.open[number] = trial
-        self.waiting.append(Asked(number, chosen))
+        return trial, chosen
 
     def _tell(self, trial: optuna.Trial, standing: Standing | None) -> None:
         if standing is None:
@@ -121,9 +135,9 @@ class Study:
         self.study.tell(trial, standing.value)
 
 
-def _seed(seed: int, number: int) -> int:
+def _seed(seed: int, number: int, attempt: int) -> int:
     """A seed per trial number, so that a trial's proposal does not depend on how often the sweep was resumed."""
-    return int.from_bytes(hashlib.sha256(f"{seed} {number}".encode()).digest()[:4])
+    return int.from_bytes(hashlib.sha256(f"{seed} {number} {attempt}".encode()).digest()[:4])
 
 
 def _code(value: Any) -> Any:

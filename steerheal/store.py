@@ -43,7 +43,7 @@ class FolderStore:
                 return None
             self._set_aside(key, "a file is missing")
             return None
-        except (ValueError, KeyError) as damage:
+        except (ValueError, KeyError, TypeError) as damage:
             self._set_aside(key, str(damage))
             return None
         self._checked.add(key)

@@ -34,7 +34,6 @@ class Sweep:
         self.records: dict[int, dict[tuple[int, int], dict]] = {}
         self.outcomes: dict[int, dict] = {}
         self.since: dict[int, float] = {}
-        self.heavy: set[str] = set()
 
     def recover(self) -> int:
         """Take up what earlier runs of this sweep finished; how many trials that is."""
@@ -63,7 +62,6 @@ class Sweep:
         """A round's record, or the trial's outcome. A trial that was begun again repeats its first records."""
         if "outcome" in message:
             self.outcomes[number] = message["outcome"]
-            self.heavy |= set(message["outcome"]["heavy"])
             return
         record = finite(message["record"])
         mark = (record["seed"], record["round"])

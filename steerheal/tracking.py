@@ -6,7 +6,6 @@ in the run's folder remembers the run ids, so a resumed sweep reopens its runs. 
 """
 
 import json
-import logging
 import os
 import queue
 import threading
@@ -18,6 +17,7 @@ from typing import Any
 from steerheal.files import write_json
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
@@ -80,8 +80,6 @@ class Tracker:
 
     def _work(self) -> None:
         """The thread: the first failure switches tracking off, and says so once."""
-        logging.getLogger("mlflow").setLevel(logging.ERROR)
-        logging.getLogger("alembic").setLevel(logging.ERROR)
         while (event := self.events.get()) is not None:
             do, arguments = event
             if self.away:

@@ -5,10 +5,9 @@ What Ray reads from the environment when it is imported is set here, before any 
 
 import os
 
-# A cluster of one machine listens on loopback alone, on Linux too, and asks for a token.
+# A cluster of one machine listens on loopback alone, on Linux too. (That it asks for a token is Ray's default.)
 if not os.environ.get("RAY_ADDRESS"):
     os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 # Tune: no logger callbacks, no Ctrl-C handler of its own, no snapshots, no long goodbyes.

@@ -70,8 +70,8 @@ class StoreActor:
             if flight is None or flight.client == client or flight.expires <= time.monotonic():
                 self._take_off(key, stage, client)
                 return Ticket()
-            left = flight.expires - time.monotonic()
-            await asyncio.wait([flight.landed], timeout=max(0.01, left))
+            while not flight.landed.done() and (left := flight.expires - time.monotonic()) > 0:
+                await asyncio.wait([flight.landed], timeout=left)
             if flight.landed.done() and (ticket := flight.landed.result()) is not None and ticket.error:
                 return ticket
 

@@ -1,7 +1,6 @@
 """One trial as a Tune function: a light process that asks the actors and reports rounds. No torch in here."""
 
 import json
-import sys
 import traceback
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,6 @@ from steerheal.errors import StageError, UserError
 from steerheal.loop import TrialData, run_trial
 
 PAYLOAD = "payload"
-HEAVY = ("torch", "transformers")
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ def trial_function(config: dict[str, Any], handles: Handles, shared: Shared) -> 
     except Exception as error:
         traceback.print_exc()
         outcome = {"failure": f"{type(error).__name__}: {error}"}
-    tell(outcome=outcome | {"heavy": [name for name in HEAVY if name in sys.modules]})
+    tell(outcome=outcome)
 
 
 def tell(**message: Any) -> None:

@@ -1,0 +1,244 @@
+"""Single flight, leases, coalescing, and what happens when processes die. The worker is arithmetic, Ray is real."""
+
+import asyncio
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from functools import partial
+
+import pytest
+from fakes import load_fake
+from small import write_space
+
+from steerheal.actors.cluster import Cluster
+from steerheal.actors.stages import RayStages
+from steerheal.actors.store_actor import StoreActor
+from steerheal.config import Dose, Filter, Sample
+from steerheal.config.sources import Resources
+from steerheal.config.space import load_space
+from steerheal.errors import StageError, UserError
+from steerheal.jobs import Collect, Extract, Prompt, Steering
+from steerheal.loop import run_trial
+from steerheal.store import FolderStore
+from steerheal.trial_data import load_data
+
+import ray  # isort: skip (after steerheal.actors, which sets what Ray reads on import)
+
+
+def collect(number, dose=0.5):
+    prompts = (Prompt("p", "Hello?"),)
+    return Collect("fake", (), Steering("v", dose), "", prompts, number, 0, Sample(), Dose(), Filter())
+
+
+def extract(text):
+    return Extract("fake", (), text, "negative", ("context",), None, "mean_diff")
+
+
+def ran(root, job):
+    return len(list((root / "ran").glob(f"{job.stage}-{job.key}-*")))
+
+
+def trap(root, stage, text):
+    (root / "traps").mkdir(exist_ok=True)
+    (root / "traps" / stage).write_text(text)
+
+
+def forget(root, stage):
+    (root / "traps" / stage).unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp("cluster")
+
+
+@pytest.fixture(scope="module")
+def cluster(root):
+    os.environ["PYTHONPATH"] = os.pathsep.join([*sys.path])
+    with Cluster(Resources(concurrent=4, pack=4), partial(load_fake, str(root)), str(root / "store")) as cluster:
+        assert cluster.fingerprint() == "fake"
+        yield cluster
+
+
+class Crowd:
+    """Clients of a StoreActor in one event loop, each computing what it is told to."""
+
+    def __init__(self, root, **options):
+        self.actor = StoreActor(str(root), **options)
+        self.computed = Counter()
+
+    async def client(self, name, keys):
+        for key in keys:
+            ticket = await self.actor.acquire(key, "heal", name)
+            if ticket.compute:
+                self.computed[key] += 1
+                await asyncio.sleep(0)
+                result = self.actor.store.put(key, "heal", {"x": key.encode()}, {"key": key}, 0.0)
+                await self.actor.done(result)
+                ticket = await self.actor.acquire(key, "heal", name)
+            assert ticket.result.summary == {"key": key}
+
+
+def test_each_key_is_computed_once_by_ten_clients(tmp_path):
+    keys = [f"{number:064x}" for number in range(200)]
+
+    async def main():
+        crowd = Crowd(tmp_path)
+        orders = [random.Random(client).sample(keys, len(keys)) for client in range(10)]
+        await asyncio.gather(*(crowd.client(f"c{number}", order) for number, order in enumerate(orders)))
+        return crowd
+
+    crowd = asyncio.run(main())
+    assert crowd.computed == Counter(dict.fromkeys(keys, 1))
+    assert crowd.actor.misses["heal"] == 200
+    assert not crowd.actor.flights
+
+
+def test_a_client_that_shows_no_life_is_replaced(tmp_path):
+    async def main():
+        crowd = Crowd(tmp_path, lease_seconds=0.2)
+        assert (await crowd.actor.acquire("ab", "heal", "dead")).compute
+        began = time.monotonic()
+        await asyncio.gather(crowd.client("one", ["ab"]), crowd.client("two", ["ab"]))
+        return crowd, time.monotonic() - began
+
+    crowd, waited = asyncio.run(main())
+    assert crowd.computed["ab"] == 1 and 0.1 < waited < 2
+
+
+def test_a_client_that_renews_keeps_its_lease(tmp_path):
+    async def main():
+        actor = StoreActor(str(tmp_path), lease_seconds=0.2)
+        await actor.acquire("ab", "heal", "slow")
+        waiter = asyncio.create_task(actor.acquire("ab", "heal", "waiter"))
+        for _ in range(8):
+            await asyncio.sleep(0.05)
+            await actor.renew("slow")
+            assert not waiter.done()
+        await actor.failed("ab", "no")
+        return await waiter
+
+    assert asyncio.run(main()).error == "no"
+
+
+def test_released_keys_go_to_the_next_in_line(tmp_path):
+    async def main():
+        actor = StoreActor(str(tmp_path))
+        await actor.acquire("ab", "heal", "first")
+        waiter = asyncio.create_task(actor.acquire("ab", "heal", "second"))
+        await asyncio.sleep(0.01)
+        await actor.release(["ab"], "stranger")
+        await asyncio.sleep(0.01)
+        assert not waiter.done()
+        await actor.release(["ab"], "first")
+        return await waiter
+
+    assert asyncio.run(main()).compute
+
+
+def test_order_is_kept_and_equal_jobs_run_once(cluster, root):
+    jobs = [collect(3), collect(1), collect(3), extract("a"), collect(2)]
+    results = RayStages(cluster.handles, "t").run(jobs)
+    assert [result.key for result in results] == [job.key for job in jobs]
+    assert all(ran(root, job) == 1 for job in jobs)
+    again = RayStages(cluster.handles, "u").run(jobs)
+    assert all(result.hit for result in again)
+    assert all(ran(root, job) == 1 for job in jobs)
+
+
+def test_jobs_of_different_clients_share_batches(cluster, root):
+    trap(root, "collect", "sleep 0.5")
+    (root / "batches.txt").write_text("")
+    threads = [
+        threading.Thread(target=RayStages(cluster.handles, f"c{number}").run, args=([collect(100 + number)],))
+        for number in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    forget(root, "collect")
+    batches = [int(line.split()[1]) for line in (root / "batches.txt").read_text().splitlines()]
+    assert sum(batches) == 8 and len(batches) <= 4 and max(batches) <= 4
+
+
+def test_a_failure_reaches_only_its_client(cluster, root):
+    trap(root, "extract", "fail")
+    with pytest.raises(StageError, match="told to fail"):
+        RayStages(cluster.handles, "bad").run([extract("bad"), collect(50)])
+    assert RayStages(cluster.handles, "good").run([collect(50)])[0].hit
+    forget(root, "extract")
+    assert not RayStages(cluster.handles, "later").run([extract("bad")])[0].hit
+
+
+def test_a_killed_stage_actor_comes_back_and_the_job_is_done(cluster, root):
+    trap(root, "collect", "sleep 2")
+    pid = ray.get(cluster.stage_actors[0].pid.remote())
+    jobs = [collect(200 + number) for number in range(3)]
+    threading.Timer(1.0, os.kill, (pid, 9)).start()
+    threading.Timer(1.5, forget, (root, "collect")).start()
+    results = RayStages(cluster.handles, "t").run(jobs)
+    assert [result.key for result in results] == [job.key for job in jobs]
+    assert ray.get(cluster.stage_actors[0].pid.remote()) != pid
+
+
+def test_a_job_that_kills_its_actor_is_given_up_and_others_go_on(cluster, root):
+    trap(root, "extract", "die")
+    with pytest.raises(StageError, match="died 3 times"):
+        RayStages(cluster.handles, "poison").run([extract("poison")])
+    forget(root, "extract")
+    assert RayStages(cluster.handles, "t").run([collect(300)])
+
+
+@ray.remote(num_cpus=0)
+def a_trial(settings, data, handles):
+    """What a trial's process does, and what it has imported then."""
+    import steerheal.actors.trial  # noqa: F401
+    from steerheal.config import TrialConfig
+
+    summary = run_trial(TrialConfig.model_validate_json(settings), data, "fake", RayStages(handles, "trial"))
+    return summary, sorted({"torch", "transformers", "peft"} & set(sys.modules))
+
+
+def test_a_trial_runs_without_torch(cluster, tmp_path):
+    space = load_space(write_space(tmp_path))
+    trial = space.trial({"reg": "kl_rev", "lam": 0.5, "alpha": 0.5})
+    code = "import json, sys, steerheal.actors.trial; print(json.dumps(sorted({'torch', 'transformers'} & set(sys.modules))))"
+    assert json.loads(subprocess.check_output([sys.executable, "-c", code])) == []
+    summary, heavy = ray.get(a_trial.remote(trial.model_dump_json(), load_data(space), cluster.handles))
+    assert summary["verdict"] == "ok" and heavy == []
+
+
+def test_ray_listens_on_loopback_and_asks_for_a_token(cluster):
+    node = ray.nodes()[0]
+    assert node["NodeManagerAddress"] == "127.0.0.1"
+    code = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False)"
+    open_mode = os.environ | {"RAY_AUTH_MODE": "disabled", "RAY_NUM_REDIS_GET_RETRIES": "2"}
+    address = ray.get_runtime_context().gcs_address
+    done = subprocess.run([sys.executable, "-c", code, address], env=open_mode, capture_output=True, text=True, timeout=90)
+    assert done.returncode != 0 and "oken" in done.stderr
+
+
+def test_artefacts_lie_in_the_store(cluster, root):
+    (result,) = RayStages(cluster.handles, "t").run([collect(400)])
+    assert FolderStore(root / "store").get(result.key).summary == result.summary
+
+
+def refuse(device):
+    raise UserError("model: no such model; check the name")
+
+
+def test_a_model_that_cannot_be_loaded_is_one_line(root):
+    """In a process of its own: one driver has one Ray."""
+    code = (
+        "import sys; from steerheal.actors.cluster import Cluster; from steerheal.config.sources import Resources\n"
+        "from test_actors import refuse\n"
+        "with Cluster(Resources(concurrent=1), refuse, sys.argv[1]) as cluster: cluster.fingerprint()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(root / "none")], capture_output=True, text=True)
+    assert done.stderr.strip().splitlines()[-1] == "steerheal.errors.UserError: model: no such model; check the name"

@@ -1,0 +1,137 @@
+"""The search proposes the same trials whatever happened in between, and is told of every end properly."""
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from steerheal.config.dimensions import Choice, Range
+from steerheal.objective import Standing
+from steerheal.search import Study
+
+DIMENSIONS = (
+    Choice("reg", ("nll", "kl_rev")),
+    Range("lam", 0.03, 3.0, log=True, when=(("reg", ("kl_rev",)),)),
+    Choice("layers", ((1, 2), (3, 4))),
+    Range("wd", 0.0, 1.0, step=0.25),
+    Range("epochs", 1, 10, integer=True),
+)
+
+
+def study_at(path, trials=8, grid=None, batch=3):
+    return Study(path, DIMENSIONS, grid, seed=7, trials=trials, batch=batch)
+
+
+def worth(number):
+    return Standing(float(number * 7 % 5), -1.0 if number % 3 else 2.0)
+
+
+def run(study, done, stop_after=None, last_first=False):
+    """Ask and tell until the end, or until `stop_after` trials were handed out; `done` is what the records hold."""
+    study.recover(done)
+    handed = {}
+    while not study.exhausted or study.open:
+        if asked := study.ask():
+            handed[asked.number] = asked.params
+            if len(handed) == stop_after:
+                break
+            continue
+        number = max(study.open) if last_first else min(study.open)
+        done[number] = (handed[number], worth(number))
+        study.tell(number, worth(number))
+    return handed
+
+
+def stored(path):
+    return optuna.load_study(study_name="sweep", storage=f"sqlite:///{path}").trials
+
+
+def test_same_seed_same_trials_whatever_ends_first(tmp_path):
+    first = run(study_at(tmp_path / "a.db"), {})
+    second = run(study_at(tmp_path / "b.db"), {}, last_first=True)
+    assert first == second
+    assert len(first) == 8
+
+
+def test_conditional_dimensions_and_types(tmp_path):
+    for params in run(study_at(tmp_path / "a.db"), {}).values():
+        assert ("lam" in params) == (params["reg"] == "kl_rev")
+        assert params["layers"] in ((1, 2), (3, 4))
+        assert isinstance(params["epochs"], int)
+
+
+def test_no_proposal_repeats_while_there_is_choice(tmp_path):
+    handed = run(Study(tmp_path / "a.db", DIMENSIONS[:1] + DIMENSIONS[3:4], None, 3, 7, 4), {})
+    assert len({str(params) for params in handed.values()}) == 7
+
+
+@pytest.mark.parametrize("stop", (1, 5, 7))
+def test_interrupted_trials_are_tried_again_under_their_number(tmp_path, stop):
+    whole = run(study_at(tmp_path / "whole.db"), {})
+    done = {}
+    before = run(study_at(tmp_path / "cut.db"), done, stop_after=stop)
+    finished = set(done)
+    after = run(study_at(tmp_path / "cut.db"), done)
+    assert finished.isdisjoint(after)
+    assert {number: params for number, (params, _) in done.items()} == whole
+    assert before | after == whole
+    states = [trial.state for trial in stored(tmp_path / "cut.db") if "number" in trial.user_attrs]
+    assert TrialState.RUNNING not in states
+    assert states.count(TrialState.COMPLETE) == 8
+
+
+def test_killed_between_record_and_tell(tmp_path):
+    """The records say finished, the study does not know yet: it is told the recorded standing, and not run again."""
+    study = study_at(tmp_path / "a.db")
+    study.recover({})
+    asked = study.ask()
+    again = study_at(tmp_path / "a.db")
+    again.recover({asked.number: (asked.params, worth(0))})
+    assert asked.number not in again.open
+    trial = next(t for t in stored(tmp_path / "a.db") if t.user_attrs.get("number") == asked.number)
+    assert trial.state == TrialState.COMPLETE and trial.value == worth(0).value
+
+
+def test_study_rebuilt_from_records_when_its_file_is_gone(tmp_path):
+    whole = run(study_at(tmp_path / "whole.db"), {})
+    done = {}
+    run(study_at(tmp_path / "a.db"), done, stop_after=6)
+    rest = run(study_at(tmp_path / "new.db"), dict(done))
+    assert rest == {number: params for number, params in whole.items() if number not in done}
+
+
+def test_extension_continues_the_numbers(tmp_path):
+    done = {}
+    run(study_at(tmp_path / "a.db", trials=4), done)
+    more = run(study_at(tmp_path / "a.db", trials=6), done)
+    assert sorted(more) == [4, 5]
+    assert not run(study_at(tmp_path / "a.db", trials=6), done)
+
+
+def test_constraints_reach_the_study(tmp_path):
+    run(study_at(tmp_path / "a.db"), {})
+    trials = [trial for trial in stored(tmp_path / "a.db") if "number" in trial.user_attrs]
+    assert all(trial.constraints["verdict"] == worth(trial.user_attrs["number"]).constraint for trial in trials)
+
+
+def test_grid_is_handed_out_in_order_without_waiting(tmp_path):
+    grid = [{"reg": "nll", "layers": (1, 2), "wd": 0.5, "epochs": epochs} for epochs in range(1, 7)]
+    study = study_at(tmp_path / "a.db", trials=100, grid=grid, batch=2)
+    study.recover({})
+    handed = []
+    while asked := study.ask():
+        handed.append(asked.params)
+    assert handed == grid and study.exhausted and study.trials == 6
+
+
+def test_batch_waits_for_the_one_before(tmp_path):
+    study = study_at(tmp_path / "a.db")
+    study.recover({})
+    batch = [study.ask() for _ in range(3)]
+    assert study.ask() is None and not study.exhausted
+    for asked in batch[:2]:
+        study.tell(asked.number, worth(asked.number))
+    assert study.ask() is None
+    study.tell(batch[2].number, worth(2))
+    assert study.ask().number == 3
+
+
