@@ -1,5 +1,10 @@
 """Fixtures shared by the tests."""
 
+import os
+
+# Spinning OpenMP threads starve whatever else runs on a small machine; torch reads this when it is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import pytest
 import torch
 from tiny import FAMILIES, load
