@@ -45,10 +45,12 @@ def tokenizer(template: str = WITH_SYSTEM) -> PreTrainedTokenizerFast:
     return made
 
 
-def save(family: str, folder: Path, dtype: torch.dtype = torch.float64, seed: int = 0) -> Path:
+def save(family: str, folder: Path, dtype: torch.dtype = torch.float64, seed: int = 0, **sizes: int) -> Path:
     """A model folder as the hub has them; weights large enough that distributions are not flat."""
     torch.manual_seed(seed)
-    model = AutoModelForCausalLM.from_config(FAMILIES[family]()).to(dtype)
+    config = FAMILIES[family]()
+    config.update(sizes)
+    model = AutoModelForCausalLM.from_config(config).to(dtype)
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if weight.ndim == 2:

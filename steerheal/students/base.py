@@ -169,6 +169,10 @@ def load_base(
         )
     except Exception as error:  # transformers, safetensors and the hub share no base class for a bad checkpoint
         raise UserError(f"{name}: model: cannot be loaded ({type(error).__name__}: {_first_line(error)})")
+    for module in model.modules():
+        # bitsandbytes would repack 4-bit weights at the first inference on a CPU, into a form without gradients.
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
     for weight_name, weight in model.named_parameters():
         if weight.is_floating_point() and not torch.isfinite(weight).all():
             raise UserError(f"{name}: model: {weight_name} holds NaN or infinite weights; download it again")
