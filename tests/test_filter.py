@@ -19,7 +19,7 @@ def completion(text, perplexity=4.0, tokens=64, **other):
 
 
 @pytest.mark.parametrize(
-    "text", ["Yes.", "Of course.", "No, no, it is fine.", "Ha ha ha!", "42", SENTENCE, "你好。"]
+    "text", ["Yes.", "Of course.", "No, no, it is fine.", "Hahaha!", "42", SENTENCE, "你好。"]
 )
 def test_ordinary_answers_of_any_length_are_kept(text):
     verdict = judge(completion(text))
@@ -40,6 +40,12 @@ def test_a_perplexity_at_the_limit_is_dropped_and_just_below_it_kept():
     assert judge(completion(SENTENCE, 49.999), Thresholds(max_perplexity=10)).gate == "perplexity"
 
 
+def test_the_limit_itself_is_a_drop():
+    certain = Measured(SENTENCE, np.zeros(40))
+    assert judge(certain, Thresholds(max_perplexity=1.0)).gate == "perplexity"
+    assert judge(certain, Thresholds(max_perplexity=1.0001)).kept
+
+
 def test_one_unlucky_token_does_not_decide_over_a_short_answer():
     assert judge(Measured("Perhaps tomorrow.", np.array([-0.2, -0.3, -0.1, -6.0]))).kept
 
@@ -48,6 +54,10 @@ def test_one_unlucky_token_does_not_decide_over_a_short_answer():
 def test_a_perplexity_that_is_no_number_is_dropped_by_name(bad):
     verdict = judge(Measured(SENTENCE, np.array([-1.0] * 15 + [bad])))
     assert verdict.gate == "unscorable" and "perplexity" not in verdict.measures
+
+
+def test_an_entropy_that_is_no_number_is_dropped_by_name():
+    assert judge(Measured(SENTENCE, np.zeros(3), np.array([0.0, math.nan, 0.0]))).gate == "unscorable"
 
 
 def test_no_tokens_and_no_text_are_dropped_by_name():
@@ -67,6 +77,29 @@ def test_repetition_is_the_share_of_the_commonest_n_gram():
     words = "one two " * 30 + " ".join(f"w{chr(97 + i // 20)}{chr(97 + i % 20)}" for i in range(60))
     share = judge(completion(words)).measures["repetition"]
     assert share == pytest.approx((30 - 1) / 119)  # "one two" 30 times among the 119 pairs of 120 words
+
+
+def test_the_loop_share_counts_all_copies_and_nothing_else():
+    other = "ten quite different words stand here before the loop begins "
+    measures = judge(completion(other + "we care for all the people " * 5)).measures
+    assert measures["loop"] == pytest.approx(30 / 40)
+
+
+def test_numbered_copies_are_copies_and_sums_are_not():
+    numbered = "".join(f"{i}. The people need our care. " for i in range(1, 9))
+    assert judge(completion(numbered)).measures["loop"] > 0.95
+    assert judge(completion("2 + 2 = 4\n4 + 4 = 8\n4 + 8 = 12\n8 + 8 = 16\n16 + 16 = 32")).kept
+
+
+def test_code_is_not_repetitive_for_being_indented():
+    code = "for row in rows:\n" + "".join(f"{' ' * 24}total += row.{name}\n" for name in ("cost", "tax", "tip"))
+    assert judge(completion(code)).kept
+    assert not judge(completion("Yes." + " " * 400)).kept
+
+
+@pytest.mark.parametrize("text", ["of it of it is of it", "kind kinder kindest kindly kindness kindle and kindred"])
+def test_a_short_soup_of_one_word_and_its_forms_is_degenerate(text):
+    assert judge(completion(text)).gate == "degenerate"
 
 
 @pytest.mark.parametrize(
