@@ -12,6 +12,7 @@ from typing import Protocol
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+from transformers.utils import logging
 
 from steerheal.errors import UserError
 from steerheal.files import sha256
@@ -147,6 +148,8 @@ def load_base(
 ) -> Base:
     """Load `builtin`, a folder or a hub name. Raises UserError, in one line, for anything that cannot be loaded."""
     path = str(BUILTIN) if name == "builtin" else name
+    if name == "builtin":
+        logging.disable_progress_bar()
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     common = {"revision": revision, "trust_remote_code": False}
