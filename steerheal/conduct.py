@@ -52,32 +52,45 @@ def conduct(
 
     Nothing is written before the model has been loaded. `load(device)` makes the worker inside the actors.
     """
-    out = folder.path.parent
-    store_root = str((out / "store").resolve())
+    store_root = str((folder.path.parent / "store").resolve())
     load = load or partial(load_worker, space.model, store_root, space.resources.slots)
     display = Display(console or make_console(), space.trials, space.rounds * len(space.seeds))
     display.say(_title(space, folder, resuming))
-    with clusters.Cluster(space.resources, load, store_root) as cluster:
-        try:
-            model = cluster.fingerprint()
-        except UserError:
-            for empty in (out / "store", out):
-                with suppress(OSError):
-                    empty.rmdir()
-            raise
-        if not resuming:
-            folder.create(yaml_io.dump(space.resolved()))
-        folder.recover()
-        tracker = Tracker(folder.path, space.name, display.say)
-        sweep = Sweep(space, folder, _study(space, folder), FolderStore(store_root), display, tracker)
-        tracker.open(folder.path.name, folder.path / SPACE, _tags(space, model), _told(folder, space))
-        finished = sweep.recover()
-        with display, _signals(sweep, display), _polling(cluster, display):
-            if finished < space.trials:
-                shared = Shared(data, model)
-                tuner.run(sweep, cluster.handles, shared, space.trials - finished, space.resources.concurrent)
-        counts = cluster.snapshot()
+    try:
+        with clusters.Cluster(space.resources, load, store_root) as cluster:
+            model = _loaded(cluster, folder)
+            if not resuming:
+                folder.create(yaml_io.dump(space.resolved()))
+            sweep = _prepare(space, folder, FolderStore(store_root), display, model)
+            with display, _signals(sweep, display), _polling(cluster, display):
+                if left := space.trials - len(display.finished):
+                    tuner.run(sweep, cluster.handles, Shared(data, model), left, space.resources.concurrent)
+            counts = cluster.snapshot()
+    except KeyboardInterrupt:
+        display.say(f"interrupted before a trial began; start it with\n  {resume_command}")
+        return 130
     return _conclude(sweep, folder, counts, resume_command)
+
+
+def _loaded(cluster: clusters.Cluster, folder: RunFolder) -> str:
+    """The base's fingerprint; when it cannot be loaded, no trace of the attempt stays."""
+    try:
+        return cluster.fingerprint()
+    except UserError:
+        for empty in (folder.path.parent / "store", folder.path.parent):
+            with suppress(OSError):
+                empty.rmdir()
+        raise
+
+
+def _prepare(space: Space, folder: RunFolder, store: FolderStore, display: Display, model: str) -> Sweep:
+    """The sweep with what earlier runs of it have finished."""
+    folder.recover()
+    tracker = Tracker(folder.path, space.name, display.say)
+    tracker.open(folder.path.name, folder.path / SPACE, _tags(space, model), _told(folder))
+    sweep = Sweep(space, folder, _study(space, folder), store, display, tracker)
+    sweep.recover()
+    return sweep
 
 
 def _title(space: Space, folder: RunFolder, resuming: bool) -> str:
@@ -89,8 +102,8 @@ def _title(space: Space, folder: RunFolder, resuming: bool) -> str:
 
 
 def _study(space: Space, folder: RunFolder) -> Study:
-    """The sampler's seed comes from what is searched, so that equal spaces propose equal trials."""
-    asked = {key: value for key, value in space.resolved().items() if key not in ("trials", "resources")}
+    """The sampler's seed comes from what is searched, so that equal spaces propose equal trials wherever they lie."""
+    asked = {key: space.resolved()[key] for key in ("name", "search", "objective", "seeds", "rounds")}
     seed = int.from_bytes(hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).digest()[:4])
     grid = space.grid() if space.sampler == "grid" or not space.dimensions else None
     return Study(folder.path / "optuna.db", space.dimensions, grid, seed, space.trials, space.resources.concurrent)
@@ -108,7 +121,7 @@ def _tags(space: Space, model: str) -> dict[str, str]:
     }
 
 
-def _told(folder: RunFolder, space: Space) -> list[dict]:
+def _told(folder: RunFolder) -> list[dict]:
     """Finished trials with their rounds and files, for a tracker that may not know them yet."""
     records = folder.records
     return [

@@ -35,13 +35,12 @@ class Sweep:
         self.outcomes: dict[int, dict] = {}
         self.since: dict[int, float] = {}
 
-    def recover(self) -> int:
-        """Take up what earlier runs of this sweep finished; how many trials that is."""
+    def recover(self) -> None:
+        """Take up what earlier runs of this sweep finished."""
         rows = [row for row in self.folder.trials if row["trial"] < self.study.trials]
         floor = self.space.settings.evaluate.min_gain
         self.study.recover({row["trial"]: (row["params"], _standing(row, floor)) for row in rows})
         self.display.recovered(rows)
-        return len(rows)
 
     def ask(self) -> tuple[int, str] | None:
         """The next trial."""

@@ -6,8 +6,10 @@ in the run's folder remembers the run ids, so a resumed sweep reopens its runs. 
 """
 
 import json
+import logging
 import os
 import queue
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -25,6 +27,8 @@ ROUND_METRICS = ("trait", "gain", "coherence", "d_coherence", "slope", "retain",
 FINAL_METRICS = ("trait", "gain", "coherence", "d_coherence", "slope", "retain", "canary_survival")
 COLLECT_METRICS = ("generated", "kept", "survival", "mean_perplexity")
 REMEMBERED = "mlflow.json"
+# A user and a password in an address.
+CREDENTIALS = re.compile(r"://[^/@\s]*@")
 
 
 def store_uri(out: Path) -> str:
@@ -46,7 +50,7 @@ class Tracker:
     @property
     def shown_uri(self) -> str:
         """The store's address as it may be printed."""
-        return _shown(self.uri)
+        return CREDENTIALS.sub("://", self.uri)
 
     def open(self, title: str, space: Path, tags: Mapping[str, str], finished: Iterable[Mapping]) -> None:
         """Open the store and the parent run; log finished trials (of an earlier run) that it does not know yet."""
@@ -80,6 +84,7 @@ class Tracker:
 
     def _work(self) -> None:
         """The thread: the first failure switches tracking off, and says so once."""
+        logging.getLogger("urllib3").setLevel(logging.ERROR)
         while (event := self.events.get()) is not None:
             do, arguments = event
             if self.away:
@@ -88,9 +93,9 @@ class Tracker:
                 do(*arguments)
             except Exception as error:
                 self.away = True
-                lines = str(error).strip().splitlines()
+                lines = CREDENTIALS.sub("://", str(error)).strip().splitlines()
                 self.say(
-                    f"MLflow at {_shown(self.uri)} is away ({type(error).__name__}: {lines[0][:120] if lines else ''}); "
+                    f"MLflow at {self.shown_uri} is away ({type(error).__name__}: {lines[0][:160] if lines else ''}); "
                     "the sweep goes on with its files, and --resume logs what is missing"
                 )
 
@@ -108,6 +113,7 @@ class Tracker:
             self.ids = json.loads((self.folder / REMEMBERED).read_text())
         if self.ids["parent"]:
             self.client.update_run(self.ids["parent"], status="RUNNING")
+            self._forget_strays()
         else:
             self.ids["parent"] = self._run(title, {"kind": "sweep"} | tags, parent=False)
         self.client.log_artifact(self.ids["parent"], str(space))
@@ -119,13 +125,21 @@ class Tracker:
                     self._round(row["trial"], record, row["seeds"])
                 self._ended(row, row["files"])
 
+    def _forget_strays(self) -> None:
+        """Runs that were begun when the driver was killed, before their ids were written down."""
+        known = {*self.ids["trials"].values(), *self.ids["references"].values()}
+        ours = f"tags.`mlflow.parentRunId` = '{self.ids['parent']}' and attributes.status = 'RUNNING'"
+        for run in self.client.search_runs([self.experiment_id], ours):
+            if run.info.run_id not in known:
+                self.client.delete_run(run.info.run_id)
+
     def _run(self, name: str, tags: Mapping[str, str], parent: bool = True) -> str:
         if parent:
             tags = dict(tags) | {"mlflow.parentRunId": self.ids["parent"]}
         return self.client.create_run(self.experiment_id, run_name=name, tags=dict(tags)).info.run_id
 
     def _save(self) -> None:
-        write_json(self.folder / REMEMBERED, self.ids | {"uri": _shown(self.uri), "experiment": self.experiment_id})
+        write_json(self.folder / REMEMBERED, self.ids | {"uri": self.shown_uri, "experiment": self.experiment_id})
 
     def _started(self, number: int, params: dict[str, Any]) -> None:
         from mlflow.entities import Param
@@ -223,9 +237,3 @@ def _curves(record: Mapping[str, Any]) -> Iterable[tuple[str, int, float]]:
             for name, value in point.items():
                 if name not in ("step", "epoch") and _number(value):
                     yield f"heal/round {record['round']}/{curve}/{name}", at, value
-
-
-def _shown(uri: str) -> str:
-    """A store's address without what may be a password in it."""
-    scheme, separator, rest = uri.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"

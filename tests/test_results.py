@@ -1,0 +1,81 @@
+"""The run's folder: torn lines, half-finished trials, names."""
+
+import json
+
+import pandas
+import pytest
+
+from steerheal.errors import UserError
+from steerheal.results import RunFolder, append_lines, fresh_name, latest_run, read_lines
+
+
+def row(number, **summary):
+    figures = {"gain": 0.5, "coherence": 0.99, "slope": float("nan"), "verdict": "ok"} | summary
+    return {
+        "trial": number, "params": {"reg": "nll", "layers": [1, 2]}, "verdict": "ok", "summary": figures, "message": "",
+        "seconds": 1.0,
+    }
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = RunFolder(tmp_path / "run")
+    made.create("name: run\n")
+    made.recover()
+    return made
+
+
+def test_finished_trials_are_rows_everywhere(folder):
+    for number in (1, 0):
+        folder.finish(row(number), [{"seed": 0, "round": 0}, {"seed": 1, "round": 0}], [{"text": "ü", "kept": False}])
+    assert [line["trial"] for line in folder.trials] == [0, 1]
+    assert [line["trial"] for line in folder.records] == [1, 1, 0, 0]
+    table = pandas.read_csv(folder.path / "trials.csv")
+    assert list(table["trial"]) == [0, 1] and list(table["layers"]) == ["[1, 2]"] * 2 and table["slope"].isna().all()
+    assert pandas.read_parquet(folder.path / "trials.parquet")["gain"].tolist() == [0.5, 0.5]
+    assert read_lines(folder.completions(1)) == [{"text": "ü", "kept": False}]
+
+
+def test_every_torn_end_is_dropped_and_cut_before_the_next_line(tmp_path):
+    path = tmp_path / "lines.jsonl"
+    append_lines(path, [{"a": 1}, {"b": "é"}])
+    whole = path.read_bytes()
+    for length in range(1, len(whole) + 1):
+        path.write_bytes(whole[:length])
+        kept = whole[:length].count(b"\n")
+        torn_but_whole_json = whole[:length].rpartition(b"\n")[2] in (b'{"a": 1}', '{"b": "é"}'.encode())
+        assert len(read_lines(path)) == kept + torn_but_whole_json
+        append_lines(path, [{"c": 3}])
+        assert read_lines(path)[-1] == {"c": 3} and len(read_lines(path)) == kept + 1
+
+
+def test_a_damaged_line_in_the_middle_is_an_error(tmp_path):
+    path = tmp_path / "lines.jsonl"
+    path.write_text('{"a": 1}\n{"b"\n{"c": 3}\n')
+    with pytest.raises(UserError, match="line 2"):
+        read_lines(path)
+
+
+def test_rounds_of_a_trial_that_never_finished_go(folder):
+    folder.finish(row(0), [{"seed": 0, "round": 0}], [])
+    append_lines(folder.path / "records.jsonl", [{"trial": 1, "seed": 0, "round": 0}])
+    folder.recover()
+    assert [line["trial"] for line in read_lines(folder.path / "records.jsonl")] == [0]
+    before = (folder.path / "records.jsonl").read_bytes()
+    folder.recover()
+    assert (folder.path / "records.jsonl").read_bytes() == before
+
+
+def test_nothing_that_is_not_json_is_written(folder):
+    folder.finish(row(0), [{"seed": 0, "round": 0, "heal": {"steps": [{"nll": float("inf")}]}}], [])
+    text = (folder.path / "records.jsonl").read_text() + (folder.path / "trials.jsonl").read_text()
+    assert "NaN" not in text and "Infinity" not in text
+    assert json.loads(text.splitlines()[0])["heal"]["steps"][0]["nll"] is None
+
+
+def test_names_are_never_taken_twice(tmp_path):
+    assert fresh_name(tmp_path, "barrier") == "barrier" and latest_run(tmp_path, "barrier") is None
+    for name in ("barrier", "barrier-2", "barrier-10", "barrier-x", "other"):
+        RunFolder(tmp_path / name).create("")
+    assert fresh_name(tmp_path, "barrier") == "barrier-11" and latest_run(tmp_path, "barrier") == "barrier-10"
+    assert fresh_name(tmp_path, "bar") == "bar"
