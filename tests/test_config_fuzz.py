@@ -107,6 +107,15 @@ def places(node, path=()):
         yield from places(item, (*path, key))
 
 
+def nudged(value, factor):
+    """Something near a value, so that many a mutated space is still a good one."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return type(value)(max(-1e300, min(value * factor, 1e300)))
+    return value[1:] if isinstance(value, list) else value
+
+
 @st.composite
 def mutated(draw):
     """The good space with some entries replaced, removed or added."""
@@ -116,8 +125,10 @@ def mutated(draw):
         node = raw
         for key in path[:-1]:
             node = node[key]
-        deed = draw(st.sampled_from(["replace", "remove", "add", "leaf"]))
-        if deed == "remove":
+        deed = draw(st.sampled_from(["nudge", "nudge", "replace", "remove", "add", "leaf"]))
+        if deed == "nudge":
+            node[path[-1]] = nudged(node[path[-1]], draw(st.floats(0.5, 2)))
+        elif deed == "remove":
             del node[path[-1]]
         elif deed == "replace":
             node[path[-1]] = draw(TREES)

@@ -8,7 +8,7 @@ import pytest
 from steerheal import yaml_io
 from steerheal.config import load_space
 from steerheal.config.dimensions import walk
-from steerheal.config.sources import SHIPPED_MODELS
+from steerheal.config.sources import PERSONAS, SHIPPED_MODELS
 
 SPACES = Path(__file__).parents[1] / "search_spaces"
 NAMES = sorted(path.stem for path in SPACES.glob("*.yaml"))
@@ -30,6 +30,17 @@ def test_a_space_suits_every_model(name, model, tmp_path):
     assert len(trials) > 1
     (tmp_path / "resolved.yaml").write_text(yaml_io.dump(space.resolved()))
     assert load_space(tmp_path / "resolved.yaml") == space
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in PERSONAS.glob("*.yaml")))
+def test_every_shipped_pair_suits_a_space(name):
+    pair = load_space(SPACES / "barrier.yaml", [f"persona={name}"]).persona
+    assert pair.name == name and pair.target not in pair.off_target and len(pair.off_target) >= 3
+
+
+def test_there_are_three_pairs_at_least():
+    assert {"care_over_authority"} < {path.stem for path in PERSONAS.glob("*.yaml")}
+    assert len(list(PERSONAS.glob("*.yaml"))) >= 3
 
 
 def test_the_barrier_space_asks_its_question():
