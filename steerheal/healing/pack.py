@@ -35,10 +35,12 @@ class PackedAdapters:
         """out [K·rows, S, d_out] plus each slot's products of x [K·rows, S, d_in], in out's dtype."""
         slots = self.scale.shape[0]
         rows = x.reshape(slots, -1, x.shape[-1])
-        product = _product(rows, self.a[site], self.b[site]) * self.scale.to(x.dtype)
+        out_rows = out.reshape(slots, -1, out.shape[-1])
+        # The scale goes into the small B, not over the large product.
+        out_rows = _added(out_rows, rows, self.a[site], self.b[site] * self.scale)
         if self.history_a is not None:
-            product = product + _product(rows, self.history_a[site], self.history_b[site])
-        return out + product.reshape(out.shape)
+            out_rows = _added(out_rows, rows, self.history_a[site], self.history_b[site])
+        return out_rows.reshape(out.shape)
 
     def keep(self, slots: list[int]) -> None:
         """Drop every other slot."""
@@ -76,8 +78,8 @@ def fresh_adapter(
     return Adapter(a, b, lora_alpha / rank)
 
 
-def _product(rows: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    return torch.bmm(torch.bmm(rows, a.to(rows.dtype).mT), b.to(rows.dtype).mT)
+def _added(out: torch.Tensor, rows: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    return torch.baddbmm(out, torch.bmm(rows, a.to(rows.dtype).mT), b.to(rows.dtype).mT)
 
 
 def _device(adapter: Adapter) -> torch.device:
