@@ -19,7 +19,7 @@ def completion(text, perplexity=4.0, tokens=64, **other):
 
 
 @pytest.mark.parametrize(
-    "text", ["Yes.", "Of course.", "No, no, it is fine.", "Hahaha!", "42", SENTENCE, "你好。"]
+    "text", ["Yes.", "Of course.", "No, no, it is fine.", "Hahaha!", "Ha ha, yes.", "42", SENTENCE, "你好。"]
 )
 def test_ordinary_answers_of_any_length_are_kept(text):
     verdict = judge(completion(text))
@@ -92,12 +92,16 @@ def test_numbered_copies_are_copies_and_sums_are_not():
 
 
 def test_code_is_not_repetitive_for_being_indented():
-    code = "for row in rows:\n" + "".join(f"{' ' * 24}total += row.{name}\n" for name in ("cost", "tax", "tip"))
+    code = "for row in rows:\n" + "".join(
+        f"{' ' * 24}total += row.{name}\n" for name in ("cost", "tax", "tip")
+    )
     assert judge(completion(code)).kept
     assert not judge(completion("Yes." + " " * 400)).kept
 
 
-@pytest.mark.parametrize("text", ["of it of it is of it", "kind kinder kindest kindly kindness kindle and kindred"])
+@pytest.mark.parametrize(
+    "text", ["of it of it is of it", "kind kinder kindest kindly kindness kindle and kindred"]
+)
 def test_a_short_soup_of_one_word_and_its_forms_is_degenerate(text):
     assert judge(completion(text)).gate == "degenerate"
 
@@ -178,13 +182,16 @@ def test_a_strange_name_is_no_odd_form_when_the_prompt_uses_it():
     assert judge(completion("BUILDUTEutive is a game.", prompt="What is BUILDUTEutive?")).kept
 
 
-def test_a_collapse_in_mid_text_is_seen_by_surprise_beyond_entropy():
+def test_tokens_that_base_would_never_choose_are_seen_wherever_they_are():
     logprobs, entropies = np.full(200, -1.0), np.full(200, 1.0)
+    logprobs[80] = -14.0
+    assert judge(Measured(SENTENCE, logprobs, entropies)).kept  # one rare word
+    logprobs[80:90] = -14.0
+    found = judge(Measured(SENTENCE, logprobs, entropies))
+    assert found.gate == "degenerate" and found.measures["blunders"] == pytest.approx(9 / 200)
+    entropies[80:90] = 13.0  # where base itself could have said anything, the same surprise is none
     assert judge(Measured(SENTENCE, logprobs, entropies)).kept
-    logprobs[80:100] = -14.0
-    assert judge(Measured(SENTENCE, logprobs, entropies)).gate == "degenerate"
-    entropies[80:100] = 13.0  # where base itself could have said anything, the same surprise is none
-    assert judge(Measured(SENTENCE, logprobs, entropies)).kept
+    assert judge(Measured(SENTENCE, logprobs)).measures["blunders"] == 0  # not known without entropies
 
 
 def test_a_drop_belongs_to_the_first_failing_gate_and_names_all():

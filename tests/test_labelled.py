@@ -49,26 +49,13 @@ def test_every_gate_meets_its_bar_on_the_shipped_set(examples, split):
 
 def test_gate_five_is_needed_and_each_of_its_limits_matters(examples):
     without = {
-        "max_loop": 2,
-        "min_variety": -1,
-        "min_compression": -1,
-        "max_odd_forms": 2,
-        "max_script_switches": 2,
-        "max_stutter": 2,
-        "max_symbols": 2,
-        "max_excess": 1e9,
-    }
+        "max_loop": 2, "min_variety": -1, "max_odd_forms": 2, "max_script_switches": 2, "max_stutter": 2,
+        "max_symbols": 2, "max_blunders": 2,
+    }  # fmt: skip
     assert judged(examples, "test", **without)["any"].recall < 0.75
     found = judged(examples, "dev")["degenerate"].found
-    for name in (
-        "max_loop",
-        "min_variety",
-        "max_odd_forms",
-        "max_script_switches",
-        "max_stutter",
-        "max_symbols",
-    ):
-        assert judged(examples, "dev", **{name: without[name]})["degenerate"].found < found, name
+    for name, limit in without.items():
+        assert judged(examples, "dev", **{name: limit})["degenerate"].found < found, name
 
 
 def test_scores_count_what_they_say(tmp_path):

@@ -2,11 +2,12 @@
 
 `labelled.jsonl` holds completions with the judgement of a person: `label` keep or drop, and for a drop the
 `gate` that should see it. `source` says where a text is from: `written` by hand, `composed` by rule (loops
-and soups), or `builtin`, sampled from the built-in model under a steering vector and judged one by one. No
-model is needed: `written` and `composed` texts carry a plausible constant perplexity under base, `ppl`;
-`builtin` ones carry base's own `logprobs` and `entropies`, token by token, and the `dose` (multiple of the
-vector) they were sampled at. Limits were tuned on `split: dev` alone; variants of one text are all in one
-split.
+and soups), or `builtin`, sampled from a first training of the built-in model under the vectors of two persona
+pairs, at doses from 0 to 2, and judged one by one. No model is needed: `written` and `composed` texts carry a
+plausible constant perplexity under base, `ppl`; `builtin` ones carry base's own `logprobs` and `entropies`,
+token by token, and the `dose` (multiple of the vector) they were sampled at. Limits were tuned on `split: dev` alone; variants of one text are all in one
+split, and so are the completions of one run of the built-in model. Both splits were written by the authors of
+the filter: on text of another hand expect less.
 
     recall(gate)    = failing at the gate and labelled for it / labelled for it
     precision(gate) = failing at the gate and labelled drop   / failing at the gate
@@ -194,8 +195,8 @@ def _as_text(report: dict) -> Iterable[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m steerheal.generation.filter",
-        description="Judge a labelled set with the filter and print precision and recall per gate, then every\n"
-        "mistake with what caused it. Limits were tuned on the dev split: believe the test split.",
+        description="Judge a labelled set with the filter and print precision and recall per gate, then\n"
+        "every mistake with what caused it. Limits were tuned on the dev split: believe the test split.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -57,21 +57,19 @@ class Thresholds:
     max_repetition: largest share of any one n-gram.
     max_loop: share of the text that lies in back-to-back copies of itself.
     min_variety: fewest distinct words in any window of w words, per w^0.85.
-    min_compression: smallest deflated size per byte, over any window.
     max_odd_forms: share of words that no writer would spell so.
     max_script_switches: changes of script per word.
     max_stutter: words that only repeat the word before, per word.
     max_symbols: share of visible characters that are neither letters nor digits.
-    max_excess: largest mean of surprise minus entropy (nats) over any stretch of 16 tokens.
+    max_blunders: share of tokens that base would never have chosen, the first one apart.
     """
 
     max_perplexity: float = 50.0
     max_repetition: float = 0.3
     max_loop: float = 0.2
     min_variety: float = 0.6
-    min_compression: float = 0.27
-    max_odd_forms: float = 0.12
+    max_odd_forms: float = 0.05
     max_script_switches: float = 0.2
     max_stutter: float = 0.1
     max_symbols: float = 0.5
-    max_excess: float = 6.0
+    max_blunders: float = 0.015

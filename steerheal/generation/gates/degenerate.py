@@ -2,28 +2,27 @@
 
 A model pushed too far writes loops of long phrases, word soup from a handful of words ("your your into your
 of your"), scraps of its vocabulary ("GLUTE GLUTE BUILDUTEutive") or a mixture of languages. Once base has
-read some of it, the rest is predictable, so gate 1 sees a low perplexity. Eight plain measures see it, each
+read some of it, the rest is predictable, so gate 1 sees a low perplexity. Seven plain measures see it, each
 with its limit:
 
     loop             share of the text in back-to-back copies              (loops.py)
     variety          min over windows of distinct words / window^0.85      windows of 12 and 40 words
-    compression      min over windows of deflated bytes / bytes            windows of 480 bytes
     odd_forms, script_switches                                             (forms.py)
     stutter          words that repeat the one before, nothing between     of words, at least 20
     symbols          share of visible characters that are no letter, mark or digit
-    excess           max over windows of mean(surprise − entropy)          windows of 16 tokens
+    blunders         (tokens with surprise − entropy > 7 nats, less 1) / tokens, at least 32
 
 surprise = −log-probability under base. Surprise minus entropy is 0 on average for text that base itself
-samples, however free or formulaic its language is, so its limit carries over from model to model; it sees a
-collapse in mid-text from which the last quarter has recovered. Windows make the other measures independent of
-the text's length; a text shorter than the window is one window, filled up to 6 words as if the missing ones
-were all different. The exponent is there because distinct words grow more slowly than the window does, so
-that one limit fits both. Loops and variety compare words by their first 4 letters, since a failing model
-strings forms of one word together ("fault faulty faulting"), and pass over numbers: sums repeat theirs, and
-numbered copies ("1. Care. 2. Care.") are copies.
-"""
+samples, however free or formulaic its language is, so the limit carries over from model to model. A blunder
+is a token a thousand times less likely than base's usual ones: one is a rare word, several are a sentence
+that has broken down though its words are fluent, or a collapse from which the last quarter has recovered.
 
-import zlib
+Windows make the measures independent of the text's length; a text shorter than the window is one window,
+filled up to 6 words as if the missing ones were all different. The exponent is there because distinct words
+grow more slowly than the window does, so that one limit fits both. Loops and variety compare words by their
+first 4 letters, since a failing model strings forms of one word together ("fault faulty faulting"), and pass
+over numbers: sums repeat theirs, and numbered copies ("1. Care. 2. Care.") are copies.
+"""
 
 import numpy as np
 
@@ -32,13 +31,14 @@ from steerheal.generation.measured import Measured, Thresholds
 from steerheal.generation.text import symbol_share, word_spans
 
 NAME = "degenerate"
+SHARES = ("loop", "odd_forms", "script_switches", "stutter", "symbols", "blunders")  # each has a max_ limit
 VARIETY_WINDOWS = (12, 40)  # words
 FEWEST_WORDS = 6
 FEWEST_TO_STUTTER = 20  # words: "ha ha ha" is an answer
 STEM = 4  # letters
 VARIETY_EXPONENT = 0.85
-COMPRESSION_WINDOW = 480  # bytes
-EXCESS_WINDOW = 16  # tokens
+BLUNDER = 7.0  # nats
+FEWEST_TOKENS = 32
 
 
 def word_ids(words: list[str]) -> np.ndarray:
@@ -83,29 +83,12 @@ def stutter(text: str) -> float:
     return again / max(len(spans), FEWEST_TO_STUTTER)
 
 
-def compression(text: str) -> float:
-    """Smallest deflated size per byte over windows that overlap by half; the last one ends with the text."""
-    data = text.encode("utf-8", "surrogatepass")
-    starts = [
-        *range(0, max(len(data) - COMPRESSION_WINDOW, 0), COMPRESSION_WINDOW // 2),
-        max(len(data) - COMPRESSION_WINDOW, 0),
-    ]
-    return min(_deflated(data[start : start + COMPRESSION_WINDOW]) for start in starts)
-
-
-def _deflated(data: bytes) -> float:
-    packer = zlib.compressobj(6, zlib.DEFLATED, -15)
-    return len(packer.compress(data) + packer.flush()) / max(len(data), 1)
-
-
-def excess(measured: Measured) -> float:
-    """Largest mean of surprise minus entropy over windows of tokens (nats); 0 where the two are not known."""
+def blunders(measured: Measured) -> float:
+    """Share of the tokens, the first one apart, that are blunders; 0 where entropies are not known."""
     if measured.entropies is None or not measured.scorable:
         return 0.0
     above = -np.asarray(measured.logprobs, np.float64) - np.asarray(measured.entropies, np.float64)
-    width = min(EXCESS_WINDOW, len(above))
-    sums = np.cumsum(np.concatenate(([0.0], above)))
-    return float(np.max(sums[width:] - sums[:-width])) / EXCESS_WINDOW
+    return max(int((above > BLUNDER).sum()) - 1, 0) / max(len(above), FEWEST_TOKENS)
 
 
 def measure(measured: Measured) -> dict[str, float]:
@@ -114,26 +97,21 @@ def measure(measured: Measured) -> dict[str, float]:
     return {
         "loop": max(loops.loop_share(words, "word"), loops.loop_share(characters, "character")),
         "variety": min(variety(words, window) for window in VARIETY_WINDOWS),
-        "compression": compression(measured.folded["character"]),
         "odd_forms": forms.odd_form_share(measured.words, measured.prompt),
         "script_switches": forms.script_switches(measured.words),
         "stutter": stutter(measured.text),
         "symbols": symbol_share(measured.text),
-        "excess": excess(measured),
+        "blunders": blunders(measured),
     }
 
 
 def check(measured: Measured, measures: dict[str, float], thresholds: Thresholds) -> str | None:
-    over = [
-        name
-        for name in ("loop", "odd_forms", "script_switches", "stutter", "symbols", "excess")
-        if not measures[name] < getattr(thresholds, f"max_{name}")
+    limits = {name: getattr(thresholds, f"max_{name}") for name in SHARES}
+    said = [
+        f"{name} {measures[name]:.3g}, limit {limit:g}"
+        for name, limit in limits.items()
+        if measures[name] >= limit
     ]
-    under = [
-        name
-        for name in ("variety", "compression")
-        if not measures[name] >= getattr(thresholds, f"min_{name}")
-    ]
-    said = [f"{name} {measures[name]:.2f}, limit {getattr(thresholds, f'max_{name}'):g}" for name in over]
-    said += [f"{name} {measures[name]:.2f}, limit {getattr(thresholds, f'min_{name}'):g}" for name in under]
+    if measures["variety"] < thresholds.min_variety:
+        said.append(f"variety {measures['variety']:.3g}, limit {thresholds.min_variety:g}")
     return "; ".join(said) or None
