@@ -20,7 +20,7 @@ from steerheal.actors.trial import Shared
 from steerheal.config.sources import ModelRef
 from steerheal.config.space import Space
 from steerheal.errors import UserError
-from steerheal.export import write_adapters
+from steerheal.export import Export, write_adapters
 from steerheal.live import Display, duration, leaderboard, make_console
 from steerheal.results import SPACE, RunFolder
 from steerheal.search import Study
@@ -66,10 +66,11 @@ def conduct(
                 if left := space.trials - len(display.finished):
                     tuner.run(sweep, cluster.handles, Shared(data, model), left, space.resources.concurrent)
             counts = cluster.snapshot()
+            adapters = _adapters(sweep, folder, None if sweep.stopping else cluster.export)
     except KeyboardInterrupt:
         display.say(f"interrupted before a trial began; start it with\n  {resume_command}")
         return 130
-    return _conclude(sweep, folder, counts, resume_command)
+    return _conclude(sweep, folder, counts, adapters, resume_command)
 
 
 def _loaded(cluster: clusters.Cluster, folder: RunFolder) -> str:
@@ -173,11 +174,20 @@ class _polling:
             self.display.update(self.cluster.snapshot()["clients"])
 
 
-def _conclude(sweep: Sweep, folder: RunFolder, counts: dict, resume_command: str) -> int:
-    """Adapters, plots, leaderboard, the next commands."""
+def _adapters(sweep: Sweep, folder: RunFolder, export: Export | None) -> list[Path]:
+    """The best students' folders; a failure here costs a line, not the sweep."""
+    rows = folder.trials
+    try:
+        return write_adapters(folder.path, sweep.store, rows, ranking(rows), export)
+    except Exception as error:
+        sweep.display.say(f"no adapters: {type(error).__name__}: {error}")
+        return []
+
+
+def _conclude(sweep: Sweep, folder: RunFolder, counts: dict, adapters: list[Path], resume_command: str) -> int:
+    """Plots, leaderboard, the next commands."""
     display, rows = sweep.display, folder.trials
     order = ranking(rows)
-    adapters = write_adapters(folder.path, sweep.store, rows, order)
     plots = _plots(folder.path, display) if rows else []
     files = [path for path in (folder.path / "trials.csv", *plots, *adapters[:1]) if path.exists()]
     sweep.tracker.close("KILLED" if sweep.stopping else "FINISHED", files)

@@ -1,55 +1,66 @@
-"""The best students as PEFT folders, copied out of the stage store, each with a README that loads it."""
+"""The best students as PEFT folders, out of the stage store, each with a README that says how to load it."""
 
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from steerheal.files import write_text
-from steerheal.results import copy_folder
+from steerheal.files import write_bytes, write_text
 from steerheal.store import FolderStore
 
 TOP = 3
 WORTH_KEEPING = ("ok", "weak", "broad")
 PEFT_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
+Export = Callable[[Sequence[str]], Mapping[str, bytes]]
+
 
 def write_adapters(
-    path: Path, store: FolderStore, rows: Sequence[Mapping[str, Any]], order: Sequence[int]
+    path: Path, store: FolderStore, rows: Sequence[Mapping[str, Any]], order: Sequence[int], export: Export | None
 ) -> list[Path]:
-    """`adapters/best`, then the top few trials' adapters per seed; the folders that were written, best first."""
+    """`adapters/best`, then one folder per seed of the top few trials; what was written, best first.
+
+    `export` makes one adapter of a history of several rounds; without it (no model at hand) those are left out.
+    """
     by_number = {row["trial"]: row for row in rows}
     chosen = [by_number[number] for number in order if by_number[number]["verdict"] in WORTH_KEEPING][:TOP]
+    shutil.rmtree(path / "adapters", ignore_errors=True)
     written = []
     for row in chosen:
         for seed, history in sorted(row["students"].items()):
-            target = path / "adapters" / f"trial-{row['trial']:03d}-seed-{seed}"
-            _write(store, history, target, row, seed)
-            written.append(target)
+            if files := _files(store, history, export):
+                written.append(path / "adapters" / f"trial-{row['trial']:03d}-seed-{seed}")
+                _write(written[-1], files, _readme(row, seed))
     if not written:
         return []
     best = path / "adapters" / "best"
-    copy_folder(written[0], best)
+    shutil.copytree(written[0], best)
     return [best, *written]
 
 
-def _write(store: FolderStore, history: Sequence[str], target: Path, row: Mapping[str, Any], seed: str) -> None:
-    """One student. A single round is one PEFT folder; of several rounds, each lies in a folder of its own."""
-    single = len(history) == 1
-    for number, key in enumerate(history):
-        place = target if single else target / f"round-{number}"
-        copy_folder(store.folder(key), place)
-    write_text(target / "README.md", _readme(history, row, seed))
+def _files(store: FolderStore, history: Sequence[str], export: Export | None) -> Mapping[str, bytes] | None:
+    """A single round's adapter lies in the store as it is; several rounds become one by concatenation."""
+    if len(history) == 1:
+        return {name: (store.folder(history[0]) / name).read_bytes() for name in PEFT_FILES}
+    return export(history) if export else None
 
 
-def _readme(history: Sequence[str], row: Mapping[str, Any], seed: str) -> str:
+def _write(target: Path, files: Mapping[str, bytes], readme: str) -> None:
+    for name, payload in files.items():
+        write_bytes(target / name, payload)
+    write_text(target / "README.md", readme)
+
+
+def _readme(row: Mapping[str, Any], seed: str) -> str:
     summary = row["summary"]
-    where = ["."] if len(history) == 1 else [f"round-{number}" for number in range(len(history))]
+    figures = [f"{name} {summary[name]:.4g}" for name in ("gain", "coherence", "slope") if summary.get(name) is not None]
     return f"""# Trial {row['trial']}, seed {seed}
 
-Verdict {row['verdict']}; gain {summary.get('gain')}, coherence {summary.get('coherence')}, slope {summary.get('slope')}.
+Verdict {row['verdict']}; over the trial's seeds: {', '.join(figures)}. A LoRA adapter for the base named in
+`adapter_config.json`; `base` is that model, as `transformers` loads it, and FOLDER is this folder:
 
     from peft import PeftModel
-    model = PeftModel.from_pretrained(base, "{where[0]}")
+    model = PeftModel.from_pretrained(base, "FOLDER")
 
-Measure it again: python -m steerheal.evaluate --adapter {' '.join(where)}
+Measure it again: `python -m steerheal.evaluate --adapter FOLDER`
 """

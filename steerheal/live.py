@@ -162,7 +162,7 @@ def trial_line(row: Mapping[str, Any], total: int) -> str:
     if row["message"]:
         return f"{head}  {row['message']}  [{params_text(row['params'])}]"
     figures = (
-        f"slope {figure(summary.get('slope'), 2):>7}  gain {figure(summary.get('gain')):>6}  "
+        f"slope {figure(summary.get('slope')):>7}  gain {figure(summary.get('gain')):>6}  "
         f"coherence {figure(summary.get('coherence'), 4)}"
     )
     return f"{head}  {figures}  {params_text(row['params'])}  ({duration(row['seconds'])})"
@@ -180,7 +180,7 @@ def leaderboard(rows: Sequence[Mapping[str, Any]], order: Sequence[int], limit: 
         table.add_row(
             str(number),
             Text(row["verdict"], style=STYLES.get(row["verdict"], "red")),
-            figure(summary.get("slope"), 2),
+            figure(summary.get("slope")),
             figure(summary.get("gain")),
             figure(summary.get("coherence"), 4),
             figure(summary.get("retain"), 2),

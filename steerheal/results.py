@@ -8,7 +8,6 @@ line (a kill in the middle of a write) is dropped on reading and cut off before 
 import json
 import math
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import pandas
 
 from steerheal.errors import UserError
-from steerheal.files import write_bytes, write_json, write_jsonl, write_text
+from steerheal.files import write_bytes, write_jsonl, write_text
 
 SPACE = "space.yaml"
 TRIALS = "trials.jsonl"
@@ -143,17 +142,3 @@ def _ordinal(name: str, wanted: str) -> int:
         return 1
     stem, _, number = name.rpartition("-")
     return int(number) if stem == wanted and number.isdecimal() and int(number) > 1 else 0
-
-
-def copy_folder(source: Path, target: Path) -> None:
-    """A folder's plain files, replaced as a whole."""
-    aside = target.with_name(f".part-{target.name}")
-    shutil.rmtree(aside, ignore_errors=True)
-    shutil.copytree(source, aside)
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(aside, target)
-
-
-def write_run_facts(folder: Path, facts: Mapping) -> None:
-    """run.json: versions, data and tracking ids, for the report and for --resume."""
-    write_json(folder / "run.json", finite(dict(facts)))

@@ -55,6 +55,11 @@ class Worker:
         """The base, for those who ask for work without loading it."""
         return ModelFacts(self.base.name, self.base.fingerprint, len(self.base.blocks))
 
+    def export(self, student: tuple[str, ...]) -> dict[str, bytes]:
+        """A history as one PEFT adapter: its files by name."""
+        folded = self._student(student).adapter
+        return to_peft(folded, self.base.name, self.base.fingerprint, self.base.decoder_name)
+
     def run_batch(self, jobs: Sequence[Job]) -> list[Result | Exception]:
         """Run jobs of one stage together; a job that fails gets its exception, its neighbours their results.
 

@@ -22,7 +22,7 @@ class FakeWorker:
     A trap is a file in `root/traps` named after a stage: `die` ends the process, `fail` fails the job, `sleep N` waits.
     """
 
-    base = SimpleNamespace(fingerprint="fake")
+    facts = SimpleNamespace(fingerprint="fake")
 
     def __init__(self, root: Path):
         self.root = Path(root)
@@ -33,6 +33,10 @@ class FakeWorker:
         """One batch."""
         (self.root / "batches.txt").open("a").write(f"{jobs[0].stage} {len(jobs)}\n")
         return [self._run(job) for job in jobs]
+
+    def export(self, student) -> dict[str, bytes]:
+        """As many ranks as rounds."""
+        return {"adapter_config.json": json.dumps(ADAPTER | {"r": len(student)}).encode(), "adapter_model.safetensors": b""}
 
     def _run(self, job: Job) -> Result | Exception:
         trap = self.root / "traps" / job.stage

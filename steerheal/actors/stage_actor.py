@@ -24,12 +24,15 @@ LINGER_SECONDS = 0.1
 
 
 class Worker(Protocol):
-    """What an actor hosts; `base.fingerprint` identifies its model."""
+    """What an actor hosts; `facts.fingerprint` identifies its model."""
 
-    base: Any
+    facts: Any
 
     def run_batch(self, jobs: Sequence[Job]) -> list[Result | Exception]:
         """Jobs of one stage in one pass; an entry is an exception where that job alone failed."""
+
+    def export(self, student: tuple[str, ...]) -> dict[str, bytes]:
+        """A history as one PEFT adapter: its files by name."""
 
 
 @dataclass
@@ -71,11 +74,16 @@ class StageActor:
 
     async def loaded(self) -> tuple[str | None, str | None]:
         """The loaded base's fingerprint, or the one line that says why it could not be loaded."""
-        return (self.worker.base.fingerprint if self.worker else None), self.problem
+        return (self.worker.facts.fingerprint if self.worker else None), self.problem
 
     async def pid(self) -> int:
         """This process, for whoever watches its memory or kills it in a test."""
         return os.getpid()
+
+    async def export(self, student: Sequence[str]) -> dict[str, bytes]:
+        """A history as one PEFT adapter: its files by name."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.thread, self.worker.export, tuple(student))
 
     async def run(self, job: Job, alone: bool = False) -> Result | StageError:
         """The job's result; a job's own failure comes back as a StageError, as data. Equal jobs share one answer."""

@@ -1,0 +1,36 @@
+# The two commands: `make sweep` and `make test`. Both make the environment in .venv first, if it is not there yet.
+# Paths are relative throughout, so the folder's own name may hold spaces.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+SPACE ?= search_spaces/barrier.yaml
+# More for the sweep's command line, e.g. ARGS="--resume" or ARGS="--set trials=8".
+ARGS ?=
+# Without an NVIDIA driver, torch comes from the index of its much smaller CPU builds.
+CPU_TORCH ?= https://download.pytorch.org/whl/cpu
+
+PIP = $(PYTHON) -m pip --python .venv/bin/python --disable-pip-version-check install --quiet -c constraints.txt
+
+.PHONY: help sweep test clean
+
+help:
+	@echo "make sweep   run $(SPACE) (another: make sweep SPACE=search_spaces/quick.yaml)"
+	@echo "make test    run the tests"
+	@echo "make clean   remove the environment; results in tune_runs stay"
+
+sweep: .venv/installed
+	.venv/bin/python -m steerheal.tune $(SPACE) $(ARGS)
+
+test: .venv/installed
+	.venv/bin/python -m pytest
+
+# The stamp is written last: an interrupted installation is taken up again, a finished one is not repeated.
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed"; exit 1; }
+	@echo "making the environment in .venv (some minutes, once)"
+	@test -x .venv/bin/python || $(PYTHON) -m venv --without-pip .venv
+	@command -v nvidia-smi > /dev/null || $(PIP) --no-deps --timeout 15 --retries 1 --extra-index-url $(CPU_TORCH) torch || true
+	@$(PIP) pip -e '.[test]'
+	@touch .venv/installed
+
+clean:
+	rm -rf .venv

@@ -1,0 +1,70 @@
+"""Trials per minute of a sweep, against the same trials one by one without packing and sharing.
+
+The sweep is the real one: Ray, its start included. The baseline is kinder than the original: one process, the model
+loaded once, batches inside a trial; but every trial computes all its stages itself and heals alone.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from steerheal.conduct import conduct
+from steerheal.config.space import Space, load_space
+from steerheal.loop import run_trial
+from steerheal.results import RunFolder
+from steerheal.trial_data import TrialData, load_data
+
+
+def main(words: list[str]) -> None:
+    """Run both and print both."""
+    parser = argparse.ArgumentParser(prog="python -m steerheal.bench sweep", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--space", default="search_spaces/barrier.yaml", help="default: %(default)s")
+    parser.add_argument("--trials", type=int, default=8, help="default: %(default)s")
+    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    arguments = parser.parse_args(words)
+    space = load_space(arguments.space, [*arguments.overrides, f"trials={arguments.trials}"])
+    data = load_data(space)
+    with tempfile.TemporaryDirectory(prefix="steerheal-bench-") as scratch:
+        packed, params = as_sweep(space, data, Path(scratch))
+        alone = one_by_one(space, data, params, Path(scratch))
+    figures = {
+        "space": space.name,
+        "trials": len(params),
+        "sweep_seconds": packed,
+        "sweep_trials_per_minute": 60 * len(params) / packed,
+        "alone_seconds": alone,
+        "alone_trials_per_minute": 60 * len(params) / alone,
+        "ratio": alone / packed,
+    }
+    if arguments.json:
+        print(json.dumps(figures, indent=1))
+        return
+    for name, seconds in (("sweep, packed and shared", packed), ("one by one, neither", alone)):
+        print(f"{name:<26}{len(params)} trials in {seconds:6.1f} s: {60 * len(params) / seconds:5.2f} trials a minute")
+    print(f"{'ratio':<26}{alone / packed:.2f}")
+
+
+def as_sweep(space: Space, data: TrialData, scratch: Path) -> tuple[float, list[dict]]:
+    """Seconds of the sweep from the start of Ray to the leaderboard, and the trials that it ran."""
+    folder = RunFolder(scratch / "runs" / space.name)
+    began = time.monotonic()
+    conduct(space, data, folder, False, "", Console(quiet=True))
+    return time.monotonic() - began, [row["params"] for row in folder.trials]
+
+
+def one_by_one(space: Space, data: TrialData, params: list[dict], scratch: Path) -> float:
+    """Seconds of the same trials in this process, each with a store of its own; loading the model included."""
+    from steerheal.store import FolderStore
+    from steerheal.worker import LocalStages, Worker, load_worker
+
+    began = time.monotonic()
+    base = load_worker(space.model, scratch / "none", space.resources.slots).base
+    for number, chosen in enumerate(params):
+        worker = Worker(base, FolderStore(scratch / f"alone-{number}"), space.resources.slots)
+        run_trial(space.trial(chosen), data, base.fingerprint, LocalStages(worker))
+    return time.monotonic() - began
