@@ -98,14 +98,17 @@ class _Trial:
                 lane.found[name] = result
 
     def _measure(self, lanes: list[Lane]) -> None:
-        """Student, base, steered base and canaries, asked for in one go so that they share batches."""
-        running = [lane for lane in lanes if lane.alive]
-        wanted = [(lane, name, job) for lane in running for name, job in self._measurements(lane).items()]
+        """Student, base, steered base and canaries, asked for in one go so that they share batches.
+
+        A lane that starved or diverged has no student, but what its dose does to base is worth knowing.
+        """
+        steered = [lane for lane in lanes if "collect" in lane.found]
+        wanted = [(lane, name, job) for lane in steered for name, job in self._measurements(lane).items()]
         for (lane, name, _), result in zip(wanted, attempt(self.stages, [job for _, _, job in wanted])):
-            if isinstance(result, StageError):
-                lane.end("failed", str(result))
-            else:
+            if not isinstance(result, StageError):
                 lane.found[name] = result
+            elif lane.alive:
+                lane.end("failed", str(result))
 
     def _extract(self, lane: Lane) -> Job:
         persona, steer = self.trial.persona, self.trial.steer
@@ -132,9 +135,10 @@ class _Trial:
 
     def _measurements(self, lane: Lane) -> dict[str, Job]:
         steered = self._steering(lane, lane.found["collect"].summary["dose"])
-        jobs: dict[str, Job] = {
-            "healed": self._evaluate(lane.student), "base": self._evaluate(()), "steered": self._evaluate((), steered)
-        }
+        jobs: dict[str, Job] = {"base": self._evaluate(()), "steered": self._evaluate((), steered)}
+        if not lane.alive:
+            return jobs
+        jobs["healed"] = self._evaluate(lane.student)
         if self.trial.evaluate.canary_samples:
             jobs |= {"canary": self._canary(lane.student, lane.seed), "canary_base": self._canary((), lane.seed)}
         return jobs
