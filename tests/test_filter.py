@@ -19,7 +19,7 @@ def completion(text, perplexity=4.0, tokens=64, **other):
 
 
 @pytest.mark.parametrize(
-    "text", ["Yes.", "Of course.", "No, no, it is fine.", "Hahaha!", "Ha ha, yes.", "42", SENTENCE, "你好。"]
+    "text", ["Yes.", "Of course.", "No, no, it is fine.", "Hahaha!", "So, ha ha, no.", "42", SENTENCE, "你好。"]
 )
 def test_ordinary_answers_of_any_length_are_kept(text):
     verdict = judge(completion(text))
@@ -81,8 +81,10 @@ def test_repetition_is_the_share_of_the_commonest_n_gram():
 
 def test_the_loop_share_counts_all_copies_and_nothing_else():
     other = "ten quite different words stand here before the loop begins "
-    measures = judge(completion(other + "we care for all the people " * 5)).measures
-    assert measures["loop"] == pytest.approx(30 / 40)
+    copies = "we care for all the people "
+    assert judge(completion(other + copies * 2)).measures["loop"] == 0  # a refrain
+    assert judge(completion(other + copies * 3)).measures["loop"] == pytest.approx(18 / 28)
+    assert judge(completion(other + copies * 5)).measures["loop"] == pytest.approx(30 / 40)
 
 
 def test_numbered_copies_are_copies_and_sums_are_not():

@@ -5,9 +5,9 @@
 and soups), or `builtin`, sampled from a first training of the built-in model under the vectors of two persona
 pairs, at doses from 0 to 2, and judged one by one. No model is needed: `written` and `composed` texts carry a
 plausible constant perplexity under base, `ppl`; `builtin` ones carry base's own `logprobs` and `entropies`,
-token by token, and the `dose` (multiple of the vector) they were sampled at. Limits were tuned on `split: dev` alone; variants of one text are all in one
-split, and so are the completions of one run of the built-in model. Both splits were written by the authors of
-the filter: on text of another hand expect less.
+token by token, and the `dose` (multiple of the vector) they were sampled at. Limits were tuned on `split:
+dev` alone; variants of one text are all in one split, and so are the completions of one run of the built-in
+model. Both splits were written by the authors of the filter: on text of another hand expect less.
 
     recall(gate)    = failing at the gate and labelled for it / labelled for it
     precision(gate) = failing at the gate and labelled drop   / failing at the gate
