@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 from peft import PeftModel
-from tiny import random_adapter, save
+from tiny import random_adapter, save, save_with_vision
 from transformers import AutoModelForCausalLM
 
 from steerheal.errors import UserError
@@ -41,6 +41,18 @@ def test_peft_gives_the_same_logits(tiny_base, tmp_path, rounds):
         theirs = PeftModel.from_pretrained(model, folder).double()(IDS).logits
     torch.testing.assert_close(own_logits(tiny_base, adapter), theirs, atol=1e-5, rtol=1e-5)
     assert (theirs - plain).abs().max() > 0.01
+
+
+def test_a_model_with_a_vision_tower_is_steered_and_exported_as_text(tmp_path):
+    base = load_base(str(save_with_vision(tmp_path / "model")), dtype="float64", device="cpu")
+    folder = write(base, random_adapter(base, 3, 0), tmp_path / "adapter")
+    read = from_peft(folder, base.sites).to(base.device, base.dtype)
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "model", dtype=torch.float64, attn_implementation="eager")
+    with torch.no_grad():
+        torch.testing.assert_close(base.logits(base.hidden(IDS, Plan(), sight_of(IDS))), model(IDS).logits)
+        adapted = PeftModel.from_pretrained(model, folder).double()
+        torch.testing.assert_close(own_logits(base, read), adapted(IDS).logits, atol=1e-5, rtol=1e-5)
+    assert not any("vision" in name for name, _ in adapted.named_parameters() if "lora" in name)
 
 
 def test_reading_back_gives_the_same_weights(llama_base, tmp_path):

@@ -60,6 +60,21 @@ def save(family: str, folder: Path, dtype: torch.dtype = torch.float64, seed: in
     return folder
 
 
+def save_with_vision(folder: Path) -> Path:
+    """Gemma 3 as the hub has its larger sizes: the text model beside a vision tower."""
+    torch.manual_seed(0)
+    vision = dict(
+        hidden_size=32, intermediate_size=32, num_hidden_layers=4, num_attention_heads=2, image_size=28, patch_size=14
+    )
+    config = transformers.Gemma3Config(
+        text_config=FAMILIES["gemma3"]().to_dict(), vision_config=vision, mm_tokens_per_image=4, image_token_index=259,
+        boi_token_index=258, eoi_token_index=257,
+    )
+    AutoModelForCausalLM.from_config(config).double().save_pretrained(folder)
+    tokenizer(WITHOUT_SYSTEM).save_pretrained(folder)
+    return folder
+
+
 def load(family: str, folder: Path, dtype: str = "float64") -> Base:
     """The family's tiny model through the loader that users have."""
     return load_base(str(save(family, folder / family)), dtype=dtype, device="cpu")

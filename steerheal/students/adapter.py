@@ -5,6 +5,7 @@ On disk an adapter is ordinary PEFT: `adapter_config.json` and `adapter_model.sa
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,11 @@ def to_peft(adapter: Adapter, base_name: str, fingerprint: str, decoder: str) ->
     `decoder` is the module name of the decoder inside the model (`model`, say): sites below it are named
     `DECODER.layers.N.….MODULE`. `fingerprint` identifies the base and is kept among the weights' metadata.
     """
-    blocks = sorted({int(site.removeprefix(f"{decoder}.layers.").split(".")[0]) for site in adapter.a})
+    places = [site.removeprefix(f"{decoder}.layers.").split(".", 1) for site in adapter.a]
+    blocks = sorted({int(block) for block, _ in places})
+    modules = sorted({re.escape(module) for _, module in places})
+    # A pattern of whole names: a bare `q_proj` would also match the vision tower of a model that has one.
+    pattern = rf"{re.escape(decoder)}\.layers\.({'|'.join(map(str, blocks))})\.({'|'.join(modules)})"
     config = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
@@ -74,9 +79,7 @@ def to_peft(adapter: Adapter, base_name: str, fingerprint: str, decoder: str) ->
         "lora_alpha": adapter.scale * adapter.rank,
         "lora_dropout": 0.0,
         "bias": "none",
-        "target_modules": sorted({site.rsplit(".", 1)[1] for site in adapter.a}),
-        "layers_to_transform": blocks,
-        "layers_pattern": "layers",
+        "target_modules": pattern,
         "inference_mode": True,
     }
     tensors = {}
