@@ -46,7 +46,7 @@ def main() -> None:
     curves = {"steps": healed.steps, "validation": healed.validation, "pressure": healed.pressure}
     if healed.adapter is None:
         raise UserError(f"{args.data}: training diverged at step {healed.diverged}; lower lr, or raise lam")
-    for name, payload in to_peft(healed.adapter, args.model, base.fingerprint, base.decoder_name).items():
+    for name, payload in to_peft(healed.adapter, base.anatomy).items():
         write_bytes(args.out / name, payload)
     write_json(args.out / "curves.json", finite(curves))
     told = {"adapter": str(args.out), "pairs": len(examples), "validation": finite(healed.validation)}

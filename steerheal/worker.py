@@ -58,7 +58,7 @@ class Worker:
     def export(self, student: tuple[str, ...]) -> dict[str, bytes]:
         """A history as one PEFT adapter: its files by name."""
         folded = self._student(student).adapter
-        return to_peft(folded, self.base.name, self.base.fingerprint, self.base.decoder_name)
+        return to_peft(folded, self.base.anatomy)
 
     def run_batch(self, jobs: Sequence[Job]) -> list[Result | Exception]:
         """Run jobs of one stage together; a job that fails gets its exception, its neighbours their results.
@@ -94,7 +94,7 @@ class Worker:
         self.progress |= {"done": done, "total": total}
 
     def _read_adapter(self, key: str) -> Adapter:
-        return from_peft(self.store.folder(key), self.base.sites).to(self.base.device, self.base.dtype)
+        return from_peft(self.store.folder(key), self.base.anatomy).to(self.base.device, self.base.dtype)
 
     def _fold_student(self, keys: tuple[str, ...]) -> Student:
         return Student(keys, fold([self._adapter(key) for key in keys]) if keys else None)
@@ -141,7 +141,7 @@ class Worker:
         curves = finite({"steps": healed.steps, "validation": healed.validation, "pressure": healed.pressure})
         files = {"curves.json": json.dumps(curves).encode()}
         if healed.adapter is not None:
-            files |= to_peft(healed.adapter, self.base.name, self.base.fingerprint, self.base.decoder_name)
+            files |= to_peft(healed.adapter, self.base.anatomy)
         return files, curves | {"diverged": healed.diverged}
 
     def _evaluate(self, jobs: list[Evaluate]) -> list[Artefact]:

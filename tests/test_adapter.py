@@ -19,7 +19,7 @@ IDS = torch.arange(10, 50)[None]
 
 def write(base, adapter, folder):
     folder.mkdir()
-    for name, payload in to_peft(adapter, base.name, base.fingerprint, base.decoder_name).items():
+    for name, payload in to_peft(adapter, base.anatomy).items():
         (folder / name).write_bytes(payload)
     return folder
 
@@ -46,7 +46,7 @@ def test_peft_gives_the_same_logits(tiny_base, tmp_path, rounds):
 def test_a_model_with_a_vision_tower_is_steered_and_exported_as_text(tmp_path):
     base = load_base(str(save_with_vision(tmp_path / "model")), dtype="float64", device="cpu")
     folder = write(base, random_adapter(base, 3, 0), tmp_path / "adapter")
-    read = from_peft(folder, base.sites).to(base.device, base.dtype)
+    read = from_peft(folder, base.anatomy).to(base.device, base.dtype)
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "model", dtype=torch.float64, attn_implementation="eager")
     with torch.no_grad():
         torch.testing.assert_close(base.logits(base.hidden(IDS, Plan(), sight_of(IDS))), model(IDS).logits)
@@ -57,7 +57,7 @@ def test_a_model_with_a_vision_tower_is_steered_and_exported_as_text(tmp_path):
 
 def test_reading_back_gives_the_same_weights(llama_base, tmp_path):
     adapter = random_adapter(llama_base, 4, 0)
-    again = from_peft(write(llama_base, adapter, tmp_path / "a"), llama_base.sites)
+    again = from_peft(write(llama_base, adapter, tmp_path / "a"), llama_base.anatomy)
     assert again.scale == adapter.scale and again.rank == 4
     for site in adapter.a:
         torch.testing.assert_close(again.a[site].double(), adapter.a[site], atol=1e-6, rtol=1e-6)
@@ -73,7 +73,7 @@ def test_folding_adds_up(llama_base):
 
 def refused(base, folder, *words):
     with pytest.raises(UserError) as caught:
-        from_peft(folder, base.sites)
+        from_peft(folder, base.anatomy)
     message = str(caught.value)
     assert "\n" not in message and str(folder) in message
     for word in words:
@@ -87,7 +87,7 @@ def test_bad_adapters_are_refused(llama_base, tmp_path):
     (folder / WEIGHTS_FILE).write_bytes(weights[: len(weights) // 2])
     refused(llama_base, folder, "damaged")
     (folder / WEIGHTS_FILE).unlink()
-    refused(llama_base, folder, "not found")
+    refused(llama_base, folder, "not an adapter")
     next(iter(adapter.b.values()))[0, 0] = float("inf")
     refused(llama_base, write(llama_base, adapter, tmp_path / "b"), "NaN or infinite")
     config = json.loads((folder / CONFIG_FILE).read_text())
@@ -103,6 +103,8 @@ def test_an_adapter_for_another_model_names_it(llama_base, tmp_path):
     refused(llama_base, write(llama_base, other, tmp_path / "a"), "made for", llama_base.name)
     narrow = type(adapter)({s: t[:, :-1] for s, t in adapter.a.items()}, adapter.b, 1.0)
     refused(llama_base, write(llama_base, narrow, tmp_path / "b"), "made for", "shapes")
+    twin = load_base(str(save("llama", tmp_path / "twin", seed=1)), dtype="float64", device="cpu")
+    refused(llama_base, write(twin, adapter, tmp_path / "c"), "trained for", twin.name, llama_base.name)
 
 
 def test_models_that_cannot_be_loaded(tmp_path):

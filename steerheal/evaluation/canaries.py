@@ -13,6 +13,8 @@ from steerheal.generation.measured import Measured
 from steerheal.jobs import Prompt
 from steerheal.students.rows import Row
 
+THINK = "<think>"
+
 
 @dataclass(frozen=True)
 class CanaryTask:
@@ -43,7 +45,7 @@ def run_canaries(
         for canary in task.suite.prompts:
             for _ in range(task.samples):
                 given = next(found)
-                hurt = _assess(given, canary.beliefs)
+                hurt = _assess(given, canary.beliefs, _opened(engine, given))
                 damages.append((canary.id, hurt))
                 rows.append({
                     "id": canary.id, "prompt": canary.prompt, "sample": given.ask.sample, "text": given.text,
@@ -54,8 +56,14 @@ def run_canaries(
     return results
 
 
-def _assess(given: Answer, beliefs: dict[str, str]) -> damage.Damage:
+def _opened(engine: Engine, given: Answer) -> str:
+    """The reasoning tag, where the chat template has already opened it for the answer."""
+    ending = engine.base.tokenizer.decode(given.prompt_ids[-8:]).rstrip()
+    return THINK if ending.endswith(THINK) else ""
+
+
+def _assess(given: Answer, beliefs: dict[str, str], opened: str) -> damage.Damage:
     read = Measured(given.text, given.logprobs.numpy(), None, given.hit_limit, given.ask.prompt.text)
     measured = perplexity.measure(read).get("perplexity", float("nan"))
-    made = damage.Answer(given.text, len(given.ids), given.hit_limit, measured, prompt=given.ask.prompt.text)
+    made = damage.Answer(given.text, len(given.ids), given.hit_limit, measured, opened, given.ask.prompt.text)
     return damage.assess(made, beliefs)

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 
 from steerheal.errors import UserError
@@ -20,6 +19,18 @@ from steerheal.errors import UserError
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
 PREFIX = "base_model.model."
+TRAINED_FOR = "steerheal_trained_for"
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """What an adapter must fit: a model's name, the sha256 of its weights, the module name of its decoder, and its
+    sites (module name of a linear layer → (d_in, d_out)); sites are named `DECODER.layers.N.MODULE`."""
+
+    name: str
+    weights: str
+    decoder: str
+    sites: dict[str, tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -60,21 +71,17 @@ def fold(history: Sequence[Adapter]) -> Adapter:
     )
 
 
-def to_peft(adapter: Adapter, base_name: str, fingerprint: str, decoder: str) -> dict[str, bytes]:
-    """The two files of a PEFT folder, by name.
-
-    `decoder` is the module name of the decoder inside the model (`model`, say): sites below it are named
-    `DECODER.layers.N.….MODULE`. `fingerprint` identifies the base and is kept among the weights' metadata.
-    """
-    places = [site.removeprefix(f"{decoder}.layers.").split(".", 1) for site in adapter.a]
+def to_peft(adapter: Adapter, model: Anatomy) -> dict[str, bytes]:
+    """The two files of a PEFT folder, by name; the weights' metadata say which model it was trained for."""
+    places = [site.removeprefix(f"{model.decoder}.layers.").split(".", 1) for site in adapter.a]
     blocks = sorted({int(block) for block, _ in places})
     modules = sorted({re.escape(module) for _, module in places})
     # A pattern of whole names: a bare `q_proj` would also match the vision tower of a model that has one.
-    pattern = rf"{re.escape(decoder)}\.layers\.({'|'.join(map(str, blocks))})\.({'|'.join(modules)})"
+    pattern = rf"{re.escape(model.decoder)}\.layers\.({'|'.join(map(str, blocks))})\.({'|'.join(modules)})"
     config = {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": base_name,
+        "base_model_name_or_path": model.name,
         "r": adapter.rank,
         "lora_alpha": adapter.scale * adapter.rank,
         "lora_dropout": 0.0,
@@ -88,29 +95,34 @@ def to_peft(adapter: Adapter, base_name: str, fingerprint: str, decoder: str) ->
         tensors[f"{PREFIX}{site}.lora_B.weight"] = adapter.b[site].cpu().contiguous()
     return {
         CONFIG_FILE: (json.dumps(config, indent=1) + "\n").encode(),
-        WEIGHTS_FILE: save_tensors(tensors, {"format": "pt", "steerheal_base": fingerprint}),
+        WEIGHTS_FILE: save_tensors(tensors, {"format": "pt", TRAINED_FOR: model.weights}),
     }
 
 
-def from_peft(folder: Path, shapes: dict[str, tuple[int, int]]) -> Adapter:
-    """Read a PEFT LoRA folder for a model whose linear layers have `shapes` (site → (in, out)).
+def from_peft(folder: Path, model: Anatomy) -> Adapter:
+    """Read a PEFT LoRA folder for `model`, on the CPU in float32.
 
     Raises UserError when a file is missing, damaged or not finite, or when it was made for another model.
     """
     try:
         config = json.loads((folder / CONFIG_FILE).read_text())
-        tensors = load_tensors((folder / WEIGHTS_FILE).read_bytes())
-    except FileNotFoundError as missing:
-        raise UserError(f"{missing.filename}: not found; an adapter folder holds {CONFIG_FILE} and {WEIGHTS_FILE}")
+        with safe_open(folder / WEIGHTS_FILE, "pt") as stored:
+            trained_for = (stored.metadata() or {}).get(TRAINED_FOR, model.weights)
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}
+    except FileNotFoundError:
+        raise UserError(f"{folder}: not an adapter: it needs {CONFIG_FILE} and {WEIGHTS_FILE}; give a PEFT folder")
     except (SafetensorError, ValueError) as damage:
         raise UserError(f"{folder}: damaged adapter ({damage}); copy it again or heal again")
     if config.get("peft_type") != "LORA" or config.get("use_dora") or config.get("bias", "none") != "none":
         raise UserError(f"{folder / CONFIG_FILE}: peft_type: only plain LoRA without bias is supported")
+    if trained_for != model.weights:
+        made_for = config.get("base_model_name_or_path")
+        raise UserError(f"{folder}: trained for {made_for}, whose weights are not those of {model.name}; use its own base")
     a, b = {}, {}
     for name, tensor in tensors.items():
         site, _, kind = name.removeprefix(PREFIX).rpartition(".lora_")
         (a if kind == "A.weight" else b)[site] = tensor.float()
-    _check_sites(folder, config, a, b, shapes)
+    _check_sites(folder, config, a, b, model.sites)
     divisor = config["r"] ** 0.5 if config.get("use_rslora") else config["r"]
     adapter = Adapter(a, b, config["lora_alpha"] / divisor)
     if not adapter.finite():

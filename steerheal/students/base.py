@@ -16,6 +16,7 @@ from transformers.utils import logging
 
 from steerheal.errors import UserError
 from steerheal.files import sha256
+from steerheal.students.adapter import Anatomy
 from steerheal.students.attention import NAME, Sight, seeing
 from steerheal.students.rows import Steered
 
@@ -45,22 +46,20 @@ class Plan:
 class Base:
     """A frozen model with its tokenizer.
 
-    blocks: the decoder's blocks; sites: linear layers of the blocks by module name; `fingerprint` identifies
-    weights, dtype and device kind.
+    blocks: the decoder's blocks; anatomy: what adapters must fit; `fingerprint` identifies weights, dtype and
+    device kind.
     """
 
-    def __init__(self, model: torch.nn.Module, tokenizer, name: str, fingerprint: str):
+    def __init__(self, model: torch.nn.Module, tokenizer, name: str, weights: str, fingerprint: str):
         self.model = model.eval().requires_grad_(False)
         self.tokenizer = tokenizer
-        self.name = name
         self.fingerprint = fingerprint
         self.decoder = model.get_decoder()
         self.head = model.get_output_embeddings()
         self.config = self.decoder.config
         names = {module: name for name, module in model.named_modules()}
-        self.decoder_name = names[self.decoder]
         self.blocks = self.decoder.layers
-        self.sites: dict[str, tuple[int, int]] = {}
+        self.anatomy = Anatomy(name, weights, names[self.decoder], {})
         self._plan: Plan | None = None
         for number, block in enumerate(self.blocks):
             block.register_forward_hook(self._block_hook(number))
@@ -69,6 +68,16 @@ class Base:
                     site = names[module]
                     self.sites[site] = (module.in_features, module.out_features)
                     module.register_forward_hook(self._site_hook(site))
+
+    @property
+    def name(self) -> str:
+        """As the user named the model."""
+        return self.anatomy.name
+
+    @property
+    def sites(self) -> dict[str, tuple[int, int]]:
+        """Linear layers of the blocks: module name → (d_in, d_out)."""
+        return self.anatomy.sites
 
     @property
     def device(self) -> torch.device:
@@ -88,7 +97,7 @@ class Base:
 
     def block_sites(self, blocks: tuple[int, ...]) -> list[str]:
         """The linear layers of `blocks`."""
-        heads = tuple(f"{self.decoder_name}.layers.{block}." for block in blocks)
+        heads = tuple(f"{self.anatomy.decoder}.layers.{block}." for block in blocks)
         return [site for site in self.sites if site.startswith(heads)]
 
     def _block_hook(self, number: int):
@@ -179,20 +188,21 @@ def load_base(
     for weight_name, weight in model.named_parameters():
         if weight.is_floating_point() and not torch.isfinite(weight).all():
             raise UserError(f"{name}: model: {weight_name} holds NaN or infinite weights; download it again")
-    return Base(model, tokenizer, name, _fingerprint(path, config, dtype, load_in_4bit, device))
+    weights = _weights(path, config)
+    loaded = json.dumps([weights, dtype, load_in_4bit, torch.device(device).type])
+    return Base(model, tokenizer, name, weights, hashlib.sha256(loaded.encode()).hexdigest())
 
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n")[0]
 
 
-def _fingerprint(path: str, config, dtype: str, load_in_4bit: bool, device: str) -> str:
-    """sha256 over the model's files (a folder) or its commit (the hub), and over how it is loaded."""
+def _weights(path: str, config) -> str:
+    """sha256 over the model's files (a folder), or over its name and commit (the hub)."""
     folder = Path(path)
     if folder.is_dir():
         wanted = (".safetensors", ".json", ".jinja", ".model")
         identity = {file.name: sha256(file) for file in sorted(folder.iterdir()) if file.suffix in wanted}
     else:
         identity = {"hub": path, "commit": getattr(config, "_commit_hash", None)}
-    described = json.dumps([identity, dtype, load_in_4bit, torch.device(device).type], sort_keys=True)
-    return hashlib.sha256(described.encode()).hexdigest()
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

@@ -19,7 +19,7 @@ def read_student(base: Base, folders: Sequence[Path]) -> Student:
     """Base with the PEFT adapters of `folders` on it, oldest first. Raises UserError for a bad one."""
     if not folders:
         return Student("base")
-    adapters = [from_peft(folder, base.sites) for folder in folders]
+    adapters = [from_peft(folder, base.anatomy) for folder in folders]
     if any(adapter.a.keys() != adapters[0].a.keys() for adapter in adapters):
         raise UserError(f"{folders[-1]}: its layers differ from those of {folders[0]}; give adapters of one history")
     return Student(tuple(map(str, folders)), fold(adapters).to(base.device, base.dtype))
