@@ -5,8 +5,6 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 SPACE ?= search_spaces/barrier.yaml
 # More for the sweep's command line, e.g. ARGS="--resume" or ARGS="--set trials=8".
 ARGS ?=
-# Without an NVIDIA driver, torch comes from the index of its much smaller CPU builds.
-CPU_TORCH ?= https://download.pytorch.org/whl/cpu
 
 PIP = $(PYTHON) -m pip --python .venv/bin/python --disable-pip-version-check install --quiet -c constraints.txt
 
@@ -28,7 +26,6 @@ test: .venv/installed
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed"; exit 1; }
 	@echo "making the environment in .venv (some minutes, once)"
 	@test -x .venv/bin/python || $(PYTHON) -m venv --without-pip .venv
-	@command -v nvidia-smi > /dev/null || $(PIP) --no-deps --timeout 15 --retries 1 --extra-index-url $(CPU_TORCH) torch || true
 	@$(PIP) pip -e '.[test]'
 	@touch .venv/installed
 
