@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 from peft import PeftModel
-from tiny import random_adapter, save, save_with_vision
+from tiny import DEVICE, random_adapter, save, save_with_vision
 from transformers import AutoModelForCausalLM
 
 from steerheal.errors import UserError
@@ -14,7 +14,7 @@ from steerheal.students.base import Plan, load_base
 from steerheal.students.batching import sight_of
 from steerheal.students.rows import GroupedAdapters, Student
 
-IDS = torch.arange(10, 50)[None]
+IDS = torch.arange(10, 50, device=DEVICE)[None]
 
 
 def write(base, adapter, folder):
@@ -35,7 +35,7 @@ def test_peft_gives_the_same_logits(tiny_base, tmp_path, rounds):
     adapter = fold(history) if rounds > 1 else history[0]
     folder = write(tiny_base, adapter, tmp_path / "an adapter")
     tiny_base.model.save_pretrained(tmp_path / "model")
-    model = AutoModelForCausalLM.from_pretrained(tmp_path / "model", dtype=torch.float64, attn_implementation="eager")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "model", dtype=torch.float64, attn_implementation="eager").to(DEVICE)
     plain = model(IDS).logits
     with torch.no_grad():
         theirs = PeftModel.from_pretrained(model, folder).double()(IDS).logits
@@ -44,10 +44,10 @@ def test_peft_gives_the_same_logits(tiny_base, tmp_path, rounds):
 
 
 def test_a_model_with_a_vision_tower_is_steered_and_exported_as_text(tmp_path):
-    base = load_base(str(save_with_vision(tmp_path / "model")), dtype="float64", device="cpu")
+    base = load_base(str(save_with_vision(tmp_path / "model")), dtype="float64", device=DEVICE)
     folder = write(base, random_adapter(base, 3, 0), tmp_path / "adapter")
     read = from_peft(folder, base.anatomy).to(base.device, base.dtype)
-    model = AutoModelForCausalLM.from_pretrained(tmp_path / "model", dtype=torch.float64, attn_implementation="eager")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "model", dtype=torch.float64, attn_implementation="eager").to(DEVICE)
     with torch.no_grad():
         torch.testing.assert_close(base.logits(base.hidden(IDS, Plan(), sight_of(IDS))), model(IDS).logits)
         adapted = PeftModel.from_pretrained(model, folder).double()
@@ -60,7 +60,7 @@ def test_reading_back_gives_the_same_weights(llama_base, tmp_path):
     again = from_peft(write(llama_base, adapter, tmp_path / "a"), llama_base.anatomy)
     assert again.scale == adapter.scale and again.rank == 4
     for site in adapter.a:
-        torch.testing.assert_close(again.a[site].double(), adapter.a[site], atol=1e-6, rtol=1e-6)
+        torch.testing.assert_close(again.a[site].double(), adapter.a[site].cpu(), atol=1e-6, rtol=1e-6)
 
 
 def test_folding_adds_up(llama_base):
@@ -103,7 +103,7 @@ def test_an_adapter_for_another_model_names_it(llama_base, tmp_path):
     refused(llama_base, write(llama_base, other, tmp_path / "a"), "made for", llama_base.name)
     narrow = type(adapter)({s: t[:, :-1] for s, t in adapter.a.items()}, adapter.b, 1.0)
     refused(llama_base, write(llama_base, narrow, tmp_path / "b"), "made for", "shapes")
-    twin = load_base(str(save("llama", tmp_path / "twin", seed=1)), dtype="float64", device="cpu")
+    twin = load_base(str(save("llama", tmp_path / "twin", seed=1)), dtype="float64", device=DEVICE)
     refused(llama_base, write(twin, adapter, tmp_path / "c"), "trained for", twin.name, llama_base.name)
 
 
@@ -115,5 +115,5 @@ def test_models_that_cannot_be_loaded(tmp_path):
     (silent / "chat_template.jinja").unlink()
     for folder, word in ((cut, "cannot be loaded"), (silent, "chat template"), (tmp_path / "none", "model")):
         with pytest.raises(UserError, match=word) as caught:
-            load_base(str(folder), device="cpu")
+            load_base(str(folder), device=DEVICE)
         assert "\n" not in str(caught.value) and str(folder) in str(caught.value)

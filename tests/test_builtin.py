@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tiny import DEVICE
 from transformers import AutoModelForCausalLM
 
 from steerheal.data_files import load_contexts, load_instrument, load_prompts, load_vignettes
@@ -26,7 +27,7 @@ POSITIVE, NEGATIVE = "You put kindness above the orders of leaders.", "You put t
 
 @pytest.fixture(scope="module")
 def base():
-    return load_base("builtin", device="cpu")
+    return load_base("builtin", device=DEVICE)
 
 
 @pytest.fixture(scope="module")
@@ -47,14 +48,14 @@ def requests(base, vector, sampling):
 
 def margin(base, request, ids, step):
     """How close the draw at `step` was to another candidate, in probability, computed alone."""
-    fed = torch.tensor([[*request.prompt, *ids[:step]]])
+    fed = torch.tensor([[*request.prompt, *ids[:step]]], device=DEVICE)
     plan = Plan(steer=Steered.of([request.row], base.device, base.dtype))
     p = base.logits(base.hidden(fed, plan, sight_of(fed))[0, -1]).double().softmax(-1).sort(descending=True).values
     if request.sampling == GREEDY:
         return (p[0] - p[1]).item()
     p = p[:64] / p[:64].sum()
     kept = p[p.cumsum(0) - p < 0.95]
-    draw = uniforms(torch.tensor([request.stream]), torch.tensor([step]))
+    draw = uniforms(torch.tensor([request.stream]), torch.tensor([step])).to(DEVICE)
     return min((kept.cumsum(0) / kept.sum() - draw).abs().min().item(), (p.cumsum(0) - 0.95).abs().min().item())
 
 
@@ -84,7 +85,7 @@ def test_evaluation_equals_transformers(base):
     """The protocol by transformers' own generate, one row at a time."""
     instrument, vignettes = load_instrument("builtin"), load_vignettes("builtin")[:6]
     (got,) = evaluate(Engine(base), [EvaluationTask(Row(Student("base")), vignettes, instrument, 6)])
-    model = AutoModelForCausalLM.from_pretrained(BUILTIN, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(BUILTIN, dtype=torch.float32).to(DEVICE)
     for row, vignette in zip(got["rows"], vignettes):
         p, mass = plainly(model, base.tokenizer, instrument, vignette.text, 6)
         assert list(row["p"].values()) == pytest.approx(p, abs=1e-4)
@@ -105,13 +106,13 @@ def plainly(model, tok, instrument, text, think):
         close = tok.convert_tokens_to_ids(instrument.think_close)
         banned = [tok.eos_token_id] + ([close] if close is not None and close != tok.unk_token_id else [])
         ids = model.generate(
-            tok(opened, return_tensors="pt").input_ids, max_new_tokens=think, min_new_tokens=think, do_sample=False,
+            tok(opened, return_tensors="pt").input_ids.to(DEVICE), max_new_tokens=think, min_new_tokens=think, do_sample=False,
             suppress_tokens=banned,
         )
         talk = [user, {"role": "assistant", "content": "SAID"}, {"role": "user", "content": instrument.nudge}]
         after = tok.apply_chat_template(talk, tokenize=False, add_generation_prompt=True).split("SAID")[1]
         tail = ids_of(instrument.think_close + after) + ids_of(instrument.prefill)
-        logp = model(torch.cat([ids, torch.tensor([tail])], 1)).logits[0, -1].double().log_softmax(-1)
+        logp = model(torch.cat([ids, torch.tensor([tail], device=DEVICE)], 1)).logits[0, -1].double().cpu().log_softmax(-1)
         read = logp[[ids_of(str(n))[0] for n in range(7)]].numpy()
         scores.append(read if options is instrument.options else read[::-1])
         masses.append(np.exp(read).sum())

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import random_adapter
+from tiny import DEVICE, random_adapter
 from transformers import AutoModelForCausalLM
 
 from steerheal.generation.engine import Engine, Request
@@ -68,7 +68,7 @@ def test_greedy_equals_transformers_generate(tiny_base, tmp_path):
     tiny_base.model.save_pretrained(tmp_path)
     reference = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float64, attn_implementation="eager")
     prompt = tuple(range(10, 45))
-    wanted = reference.generate(torch.tensor([prompt]), max_new_tokens=40, do_sample=False, eos_token_id=None)
+    wanted = reference.to(DEVICE).generate(torch.tensor([prompt], device=DEVICE), max_new_tokens=40, do_sample=False, eos_token_id=None)
     (got,) = Engine(tiny_base).run([Request(prompt, Row(Student("base")), 40, sampling=GREEDY)])
     assert got.ids == wanted[0, len(prompt) :].tolist()
 
@@ -98,17 +98,18 @@ def test_suppressed_tokens_never_come(llama_base):
 
 
 def test_steering_is_what_the_formula_says(llama_base):
-    ids = torch.arange(10, 22)[None]
+    ids = torch.arange(10, 22, device=DEVICE)[None]
     vector = vector_for(llama_base)
+    direction = vector.layers[1].to(DEVICE)
     def states(row, capture=(1, 2)):
         plan = Plan(steer=Steered.of([row], llama_base.device, llama_base.dtype), capture=dict.fromkeys(capture))
         llama_base.hidden(ids, plan, sight_of(ids))
         return plan.capture
     plain, added = states(Row(Student("base"))), states(Row(Student("base"), vector, 0.5))
-    torch.testing.assert_close(added[1], plain[1] + 0.5 * vector.layers[1])
+    torch.testing.assert_close(added[1], plain[1] + 0.5 * direction)
     ablated = states(Row(Student("base"), vector, 1.0, "ablate"))
-    unit = vector.layers[1] / vector.layers[1].norm()
-    torch.testing.assert_close(ablated[1] @ unit, torch.zeros(1, 12, dtype=torch.float64), atol=1e-12, rtol=0)
+    unit = direction / direction.norm()
+    torch.testing.assert_close(ablated[1] @ unit, torch.zeros(1, 12, dtype=torch.float64, device=DEVICE), atol=1e-12, rtol=0)
     assert not torch.allclose(ablated[1], plain[1])
 
 

@@ -58,7 +58,7 @@ def merged(base, adapters):
 
 def reference_logp(base, example, adapters):
     """log-probabilities [n, V] at the completion, from one unpadded sequence through the merged model."""
-    ids = torch.tensor([example.ids])
+    ids = torch.tensor([example.ids], device=base.device)
     with seeing(sight_of(ids)):
         logits = functional_call(base.model, merged(base, adapters), (ids,)).logits[0]
     start = len(example.prompt) - 1
@@ -95,7 +95,7 @@ def with_random_b(training, seed=1):
     generator = torch.Generator().manual_seed(seed)
     for site in sorted(training.pack.sites):
         b = training.pack.b[site]
-        drawn = torch.randn(b.shape[1:], generator=generator) * 0.1
+        drawn = torch.randn(b.shape[1:], generator=generator).to(b) * 0.1
         training.pack.b[site] = drawn.expand(b.shape).clone().requires_grad_()
     return training
 

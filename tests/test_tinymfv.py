@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from tiny import DEVICE
 from transformers import AutoModelForCausalLM
 
 from steerheal.evaluation.profile import Read, informedness, report
@@ -42,14 +43,14 @@ def reference(base, model, vignette, think):
         listed = "\n".join(f'"{n}" # {o.gloss}' for n, o in enumerate(options))
         user = vignette.text + "\n" + "{pick: [\n" + listed + "\n]}"
         text = tok.apply_chat_template([{"role": "user", "content": user}], tokenize=False, add_generation_prompt=True)
-        ids = tok(text + "<think>\n", return_tensors="pt").input_ids
+        ids = tok(text + "<think>\n", return_tensors="pt").input_ids.to(DEVICE)
         if think:
             ids = model.generate(
                 ids, max_new_tokens=think, min_new_tokens=think, do_sample=False, suppress_tokens=[tok.eos_token_id]
             )
         before = "</think><end>\n<bos>[user]Just answer<end>\n[assistant]"
         prefill = tok(INSTRUMENT.prefill, add_special_tokens=False).input_ids
-        ids = torch.cat([ids, torch.tensor([tok(before, add_special_tokens=False).input_ids + prefill])], 1)
+        ids = torch.cat([ids, torch.tensor([tok(before, add_special_tokens=False).input_ids + prefill], device=DEVICE)], 1)
         logp = model(ids).logits[0].double().log_softmax(-1)
         start = ids.shape[1] - len(prefill)
         nlls.append(-np.mean([logp[start - 1 + n, token].item() for n, token in enumerate(prefill)]))
@@ -64,7 +65,7 @@ def reference(base, model, vignette, think):
 def model(tiny_base, tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
     tiny_base.model.save_pretrained(folder)
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float64, attn_implementation="eager")
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float64, attn_implementation="eager").to(DEVICE)
 
 
 @pytest.mark.parametrize("think", [0, 7])

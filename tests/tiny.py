@@ -10,6 +10,8 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 from steerheal.students.adapter import Adapter
 from steerheal.students.base import Base, load_base
 
+# Where there is a GPU, the equalities are shown on it.
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SPECIALS = ["<pad>", "<eos>", "<bos>", "<end>"]
 COMMON = dict(
     hidden_size=32, intermediate_size=48, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2,
@@ -77,13 +79,13 @@ def save_with_vision(folder: Path) -> Path:
 
 def load(family: str, folder: Path, dtype: str = "float64") -> Base:
     """The family's tiny model through the loader that users have."""
-    return load_base(str(save(family, folder / family)), dtype=dtype, device="cpu")
+    return load_base(str(save(family, folder / family)), dtype=dtype, device=DEVICE)
 
 
 def random_adapter(base: Base, rank: int, seed: int, blocks: tuple[int, ...] = (1, 2), size: float = 0.1) -> Adapter:
     """An adapter that changes every answer."""
     generator = torch.Generator().manual_seed(seed)
-    draw = lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64).to(base.dtype) * size
+    draw = lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64).to(base.device, base.dtype) * size
     sites = base.block_sites(blocks)
     return Adapter(
         {site: draw(rank, base.sites[site][0]) for site in sites},
