@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shlex
 import signal
 import threading
 from collections.abc import Callable
@@ -226,7 +227,7 @@ def _next(sweep: Sweep, folder: RunFolder, adapters: list[Path], resume_command:
     """What to do with the results."""
     lines = [("see the tables", f"{folder.path}/trials.csv")]
     if not sweep.tracker.away:
-        lines.append(("compare in a browser", f"mlflow ui --backend-store-uri {sweep.tracker.shown_uri}"))
+        lines.append(("compare in a browser", shlex.join(["mlflow", "ui", "--backend-store-uri", sweep.tracker.shown_uri])))
     if adapters:
         lines.append(("use the best adapter", f"{adapters[0]}/README.md"))
     return [*lines, ("extend the sweep", f"{resume_command} --set trials={2 * sweep.space.trials}")]

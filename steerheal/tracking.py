@@ -49,8 +49,9 @@ class Tracker:
 
     @property
     def shown_uri(self) -> str:
-        """The store's address as it may be printed."""
-        return CREDENTIALS.sub("://", self.uri)
+        """The store's address as it may be printed: short, without credentials."""
+        own = os.environ.get("MLFLOW_TRACKING_URI")
+        return CREDENTIALS.sub("://", own) if own else f"sqlite:///{self.folder.parent / 'mlflow.db'}"
 
     def open(self, title: str, space: Path, tags: Mapping[str, str], finished: Iterable[Mapping]) -> None:
         """Open the store and the parent run; log finished trials (of an earlier run) that it does not know yet."""

@@ -7,6 +7,8 @@ Placements: `process`, one actor for all kinds, on the CPU or one GPU; `gpu`, on
 import contextlib
 import logging
 import os
+import shlex
+import sys
 import uuid
 import warnings
 from collections.abc import Callable, Sequence
@@ -30,6 +32,9 @@ KINDS: dict[str, tuple[str, ...]] = {
 GPU_SHARE = 0.33
 MAX_RESTARTS = 10
 OBJECT_STORE_BYTES = 256 * 2**20
+# How Ray starts processes. Quoted, since Ray's shell line breaks on a path with spaces; the variable is what Tune
+# asks for its trials: with equal environments they take over processes that were started ahead of them.
+WORKERS = {"py_executable": shlex.quote(sys.executable), "env_vars": {"PL_DISABLE_FORK": "1"}}
 
 Loader = Callable[[str], Worker]
 
@@ -130,5 +135,6 @@ def start_ray(resources: Resources) -> None:
         num_cpus=int(placed + 0.999) + resources.concurrent,
         include_dashboard=False,
         object_store_memory=OBJECT_STORE_BYTES,
+        runtime_env=WORKERS,
         **quiet,
     )

@@ -11,10 +11,15 @@ import tempfile
 from typing import Any, Protocol
 
 from ray import tune
+from ray.tune.execution import class_cache
 from ray.tune.search import Searcher
 
 from steerheal.actors.stages import Handles
 from steerheal.actors.trial import PAYLOAD, trial_function
+
+# Tune would copy these variables, credentials among them, into a description that Ray writes to its logs. Trials
+# inherit the environment anyway.
+class_cache.ENV_VARS_TO_PROPAGATE = set()
 
 # How often a trial's process may die before the trial counts as failed.
 MAX_DEATHS = 2
