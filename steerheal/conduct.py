@@ -172,7 +172,8 @@ class _polling:
 
     def _poll(self) -> None:
         while not self.over.wait(POLL_SECONDS):
-            self.display.update(self.cluster.snapshot()["clients"])
+            now = self.cluster.snapshot()
+            self.display.update(now["clients"], now["computing"])
 
 
 def _adapters(sweep: Sweep, folder: RunFolder, export: Export | None) -> list[Path]:

@@ -57,6 +57,7 @@ class Display:
         self.finished: list[dict] = []
         self.before = 0
         self.clients: dict[str, dict[str, int]] = {}
+        self.computing: list[dict[str, Any]] = []
         self.began = self.spoke = time.monotonic()
         self.bars = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
@@ -114,28 +115,23 @@ class Display:
         with self.lock:
             self.running.pop(number, None)
 
-    def update(self, clients: dict[str, dict[str, int]]) -> None:
-        """Which stages the trials wait for now; piped, a line about it every 20 s."""
+    def update(self, clients: dict[str, dict[str, int]], computing: Sequence[dict[str, Any]]) -> None:
+        """Which stages the trials wait for, and what is computed; piped, a line about it every 20 s."""
         with self.lock:
             self.clients = clients
+            self.computing = [task for task in computing if task]
             self.bars.update(self.bar, eta=self._eta())
             now = time.monotonic()
             if self.console.is_terminal or now - self.spoke < PLAIN_SECONDS or not self.running:
                 return
             self.spoke = now
-        stages: dict[str, int] = {}
-        for waiting in clients.values():
-            for stage, count in waiting.items():
-                stages[stage] = stages.get(stage, 0) + count
-        doing = ", ".join(f"{stage} ×{count}" for stage, count in sorted(stages.items())) or "between stages"
-        self.say(f"  … {len(self.finished)}/{self.total} trials finished, {len(self.running)} run ({doing}) {self._eta()}")
+            doing = "; ".join(map(computing_text, self.computing)) or "starting or between stages"
+            line = f"{len(self.finished)}/{self.total} trials finished, {len(self.running)} run: {doing}"
+        self.say(f"  … {line}{self._eta(', ')}")
 
-    def _eta(self) -> str:
-        new = len(self.finished) - self.before
-        if not new:
-            return ""
-        left = self.total - len(self.finished)
-        return f"about {duration((time.monotonic() - self.began) / new * left)} left" if left else ""
+    def _eta(self, lead: str = "") -> str:
+        new, left = len(self.finished) - self.before, self.total - len(self.finished)
+        return f"{lead}about {duration(self.elapsed / new * left)} left" if new and left else ""
 
     def _render(self) -> Group:
         with self.lock:
@@ -152,7 +148,15 @@ class Display:
                     figure(last.get("gain")),
                     figure(last.get("coherence"), 4),
                 )
-            return Group(Text(), table, self.bars)
+            now = "; ".join(map(computing_text, self.computing)) or "between stages"
+            return Group(Text(), table, Text(f"now: {now}", style="dim"), self.bars)
+
+
+def computing_text(task: Mapping[str, Any]) -> str:
+    """`heal of 8 jobs, 120/432`."""
+    jobs = f"{task['jobs']} job{'s' if task['jobs'] > 1 else ''}"
+    count = f", {task['done']}/{task['total']}" if task.get("total") else ""
+    return f"{task['stage']} of {jobs}{count}"
 
 
 def trial_line(row: Mapping[str, Any], total: int) -> str:

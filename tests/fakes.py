@@ -23,6 +23,7 @@ class FakeWorker:
     """
 
     facts = SimpleNamespace(fingerprint="fake")
+    progress: dict = {}
 
     def __init__(self, root: Path):
         self.root = Path(root)

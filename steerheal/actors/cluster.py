@@ -111,11 +111,14 @@ class Cluster:
         return ray.get(self.handles.stages["heal"][0].export.remote(student))
 
     def snapshot(self) -> dict:
-        """Hits, misses and who waits for what; empty while the store actor is away."""
-        try:
-            return ray.get(self.store.snapshot.remote(), timeout=5)
-        except (RayActorError, ray.exceptions.GetTimeoutError):
-            return {"hits": {}, "misses": {}, "clients": {}}
+        """Hits, misses, who waits for what, and what is computed; what is away at the moment is left out."""
+        found = {"hits": {}, "misses": {}, "clients": {}, "computing": []}
+        with contextlib.suppress(RayActorError, ray.exceptions.GetTimeoutError):
+            found |= ray.get(self.store.snapshot.remote(), timeout=5)
+        for actor in self.stage_actors:
+            with contextlib.suppress(RayActorError, ray.exceptions.GetTimeoutError):
+                found["computing"].append(ray.get(actor.progress.remote(), timeout=5))
+        return found
 
 
 def start_ray(resources: Resources) -> None:

@@ -27,6 +27,7 @@ class Worker(Protocol):
     """What an actor hosts; `facts.fingerprint` identifies its model."""
 
     facts: Any
+    progress: dict[str, Any]
 
     def run_batch(self, jobs: Sequence[Job]) -> list[Result | Exception]:
         """Jobs of one stage in one pass; an entry is an exception where that job alone failed."""
@@ -75,6 +76,10 @@ class StageActor:
     async def loaded(self) -> tuple[str | None, str | None]:
         """The loaded base's fingerprint, or the one line that says why it could not be loaded."""
         return (self.worker.facts.fingerprint if self.worker else None), self.problem
+
+    async def progress(self) -> dict[str, Any]:
+        """What is being computed: stage, jobs, done, total; empty between batches."""
+        return dict(self.worker.progress) if self.worker else {}
 
     async def pid(self) -> int:
         """This process, for whoever watches its memory or kills it in a test."""

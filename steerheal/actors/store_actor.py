@@ -53,12 +53,20 @@ class StoreActor:
         self.lease_seconds = lease_seconds
         self.flights: dict[str, Flight] = {}
         self.ready: dict[str, Result] = {}
+        self.asking: Counter[tuple[str, str]] = Counter()
         self.starts: Counter[str] = Counter()
         self.hits: Counter[str] = Counter()
         self.misses: Counter[str] = Counter()
 
     async def acquire(self, key: str, stage: str, client: str) -> Ticket:
         """The result if there is one, else leave to compute, else wait for whoever computes it now."""
+        self.asking[client, stage] += 1
+        try:
+            return await self._acquire(key, stage, client)
+        finally:
+            self.asking[client, stage] -= 1
+
+    async def _acquire(self, key: str, stage: str, client: str) -> Ticket:
         while True:
             result = self.ready.get(key) or await asyncio.to_thread(self.store.get, key)
             result = result or self.ready.get(key)
@@ -119,8 +127,8 @@ class StoreActor:
 
     async def snapshot(self) -> dict:
         """For the display: hits and misses per stage, and which stages each client waits for."""
+        wanted = Counter((flight.client, flight.stage) for flight in self.flights.values()) + self.asking
         clients: dict[str, dict[str, int]] = {}
-        for flight in self.flights.values():
-            stages = clients.setdefault(flight.client, {})
-            stages[flight.stage] = stages.get(flight.stage, 0) + 1
+        for (client, stage), count in wanted.items():
+            clients.setdefault(client, {})[stage] = count
         return {"hits": dict(self.hits), "misses": dict(self.misses), "clients": clients}
