@@ -14,18 +14,26 @@ import pytest
 from mlflow import MlflowClient
 from small import write_space
 
-from steerheal import cli, tune
+from steerheal import cli, objective, tune
 from steerheal.results import RunFolder
 
 TESTS = Path(__file__).parent
 WHOLE = "--set trials=5 --set alpha=[0.5,2.0]".split()
+PLANTED = "planted-2f9c61"
+
+
+def environment():
+    """Of a user who has secrets."""
+    secrets = dict.fromkeys(("HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_TOKEN"), PLANTED)
+    path = os.pathsep.join([str(TESTS), str(TESTS.parent)])
+    made = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"} | secrets
+    made.pop("MLFLOW_TRACKING_URI", None)
+    return made
 
 
 def start(space, *arguments):
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)]), "OMP_NUM_THREADS": "1"}
-    environment.pop("MLFLOW_TRACKING_URI", None)
     command = [sys.executable, str(TESTS / "fake_tune.py"), str(space), "--out", str(space.parent / "tune runs"), *arguments]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def finish(process, code=0):
@@ -52,6 +60,11 @@ def heals(out):
     return (out / "batches.txt").read_text().count("heal")
 
 
+def holds_secret(path):
+    """Whether the planted secret is in a file."""
+    return PLANTED.encode() in path.read_bytes()
+
+
 def mlflow_runs(out, experiment="small"):
     client = MlflowClient(f"sqlite:///{out / 'mlflow.db'}")
     return client, client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
@@ -61,7 +74,11 @@ def mlflow_runs(out, experiment="small"):
 def whole(tmp_path_factory):
     """One undisturbed sweep: (its folder of runs, what it printed)."""
     folder = tmp_path_factory.mktemp("with space")
-    out, err = finish(start(write_space(folder), *WHOLE))
+    process = start(write_space(folder), *WHOLE)
+    out, err = finish(process)
+    logs = next(Path("/tmp/ray").glob(f"session_*_{process.pid}"))
+    holding = [path for place in (folder, logs) for path in place.rglob("*") if path.is_file() and holds_secret(path)]
+    assert PLANTED not in out + err and not holding
     return folder / "tune runs", out, err
 
 
@@ -201,6 +218,19 @@ def test_a_model_that_cannot_be_loaded_writes_nothing(tmp_path):
     _, err = finish(start(space, "--set", "model={name: builtin, dtype: float16}"), 2)
     assert err.strip().endswith("cannot be loaded; check the folder") and err.count("\n") == 1
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_quick_runs_whole_on_the_built_in_model(tmp_path):
+    command = [sys.executable, "-m", "steerheal.tune", "search_spaces/quick.yaml", "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, env=environment(), cwd=TESTS.parent, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = RunFolder(tmp_path / "out" / "quick").trials
+    assert len(rows) == 4
+    assert all(row["verdict"] in objective.VERDICTS and row["verdict"] != "failed" for row in rows)
+    assert all(row["summary"]["coherence"] > 0.9 for row in rows if row["verdict"] == "ok")
+    _, runs = mlflow_runs(tmp_path / "out", "quick")
+    assert sum(run.data.tags["kind"] == "trial" for run in runs) == 4
+    assert {run.info.status for run in runs} == {"FINISHED"}
 
 
 def test_names(tmp_path):
