@@ -31,6 +31,7 @@ from steerheal.tracking import Tracker
 from steerheal.trial_data import TrialData
 
 POLL_SECONDS = 1.0
+INTERRUPTED = "interrupted"
 
 
 def load_worker(model: ModelRef, store_root: str, slots: int, device: str) -> Any:
@@ -49,7 +50,7 @@ def conduct(
     console: Console | None = None,
     load: Callable[[str], Any] | None = None,
 ) -> int:
-    """Run the sweep; 0 when it has finished, 130 when it was interrupted.
+    """Run the sweep; 0 when it has finished, 130 when it was interrupted, 1 when it could not go on.
 
     Nothing is written before the model has been loaded. `load(device)` makes the worker inside the actors.
     """
@@ -151,7 +152,7 @@ class _signals:
     def _caught(self, sign: int, frame: object) -> None:
         if self.sweep.stopping:
             os._exit(130)
-        self.sweep.stop("interrupted")
+        self.sweep.stop(INTERRUPTED)
         self.display.say("stopping: finished trials are kept (again to stop at once)")
 
 
@@ -199,7 +200,7 @@ def _conclude(sweep: Sweep, folder: RunFolder, counts: dict, adapters: list[Path
     if sweep.stopping:
         display.say(f"{sweep.reason}: {len(rows)} of {sweep.space.trials} trials are finished; go on with")
         display.say(f"  {resume_command}")
-        return 130
+        return 130 if sweep.reason == INTERRUPTED else 1
     display.say(f"all {sweep.space.trials} trials in {duration(display.elapsed)}; next:")
     for what, how in _next(sweep, folder, adapters, resume_command):
         display.say(f"  {what:<22}{how}")

@@ -82,14 +82,20 @@ class Sweep:
             return
         records = [self.records[number][mark] for mark in sorted(self.records[number], key=lambda mark: mark[::-1])]
         row = self._row(number, outcome, records)
-        self.folder.finish(row, records, self._completions(records))
+        try:
+            self.folder.finish(row, records, self._completions(records))
+        except OSError as error:
+            self.stop(f"{self.folder.path}: cannot be written ({error.strerror})")
+            self.display.dropped(number)
+            return
         self.study.tell(number, _standing(row, self.space.settings.evaluate.min_gain))
         self.display.ended(row)
         self.tracker.ended(row, [self.folder.completions(number)])
 
     def stop(self, reason: str) -> None:
-        """Stop after this moment; what runs is interrupted."""
-        self.stopping, self.reason = True, reason
+        """Stop after this moment, for the first reason given; what runs is interrupted."""
+        self.reason = self.reason or reason
+        self.stopping = True
 
     def _row(self, number: int, outcome: Mapping[str, Any], records: Sequence[Mapping]) -> dict:
         """The trial's line: parameters, verdict, figures, and per seed the history of its student."""

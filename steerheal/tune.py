@@ -34,7 +34,7 @@ examples:
 Results are in OUT/NAME: trials.csv, records.jsonl, completions, adapters, plots. A run that exists is never
 overwritten: without --resume the next run of a space is called NAME-2, NAME-3, and so on. What an earlier run has
 computed is taken from OUT/store, so an equal run takes seconds. Ctrl-C stops cleanly, a second one at once.
-Exit code: 0 finished, 2 wrong input (nothing is written), 130 interrupted.
+Exit code: 0 finished, 1 could not go on (--resume can), 2 wrong input (nothing is written), 130 interrupted.
 """
 
 

@@ -19,7 +19,7 @@ from steerheal.actors.cluster import Cluster
 from steerheal.actors.stages import RayStages
 from steerheal.actors.store_actor import StoreActor
 from steerheal.config import Dose, Filter, Sample
-from steerheal.config.sources import Resources
+from steerheal.config.sources import Kind, Resources
 from steerheal.config.space import load_space
 from steerheal.errors import StageError, UserError
 from steerheal.jobs import Collect, Extract, Prompt, Steering
@@ -28,6 +28,10 @@ from steerheal.store import FolderStore
 from steerheal.trial_data import load_data
 
 import ray  # isort: skip (after steerheal.actors, which sets what Ray reads on import)
+
+
+# Ray's processes find this module and the fakes.
+PATHS = {"PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 def collect(number, dose=0.5):
@@ -59,7 +63,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cluster(root):
-    os.environ["PYTHONPATH"] = os.pathsep.join([*sys.path])
+    os.environ.update(PATHS)
     with Cluster(Resources(concurrent=4, pack=4), partial(load_fake, str(root)), str(root / "store")) as cluster:
         assert cluster.fingerprint() == "fake"
         yield cluster
@@ -233,12 +237,37 @@ def refuse(device):
     raise UserError("model: no such model; check the name")
 
 
+def spread(root):
+    """One kind per actor, generation twice, all without a GPU; then a shared GPU, which this machine may not have."""
+    resources = Resources(placement="spread", concurrent=1, generation=Kind(replicas=2))
+    with Cluster(resources, partial(load_fake, root), f"{root}/store") as cluster:
+        assert cluster.fingerprint() == "fake" and len(cluster.stage_actors) == 4
+        assert len(set(cluster.handles.stages["collect"])) == 2 and len(cluster.handles.stages["heal"]) == 1
+        jobs = [collect(number) for number in range(6)]
+        assert [result.key for result in RayStages(cluster.handles, "t").run(jobs)] == [job.key for job in jobs]
+        used = {cluster.handles.actor(job.key, job) for job in jobs}
+        assert len(used) == 2
+    with Cluster(Resources(placement="gpu", concurrent=1), partial(load_fake, root), f"{root}/store"):
+        pass
+
+
+def in_own_process(code, *arguments):
+    """One driver has one Ray, so other clusters are other processes'."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, env=os.environ | PATHS, capture_output=True, text=True, timeout=120)
+
+
 def test_a_model_that_cannot_be_loaded_is_one_line(root):
-    """In a process of its own: one driver has one Ray."""
     code = (
         "import sys; from steerheal.actors.cluster import Cluster; from steerheal.config.sources import Resources\n"
         "from test_actors import refuse\n"
         "with Cluster(Resources(concurrent=1), refuse, sys.argv[1]) as cluster: cluster.fingerprint()\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(root / "none")], capture_output=True, text=True)
+    done = in_own_process(code, root / "none")
     assert done.stderr.strip().splitlines()[-1] == "steerheal.errors.UserError: model: no such model; check the name"
+
+
+def test_kinds_on_their_own_actors_with_replicas(tmp_path):
+    done = in_own_process("import sys; from test_actors import spread; spread(sys.argv[1])", tmp_path)
+    last = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else ""
+    assert last.startswith("steerheal.errors.UserError: resources.placement: gpu needs") or done.returncode == 0, done.stderr

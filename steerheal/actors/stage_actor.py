@@ -7,6 +7,7 @@ after a short linger in which its neighbours (trials in step with each other) ar
 import asyncio
 import contextlib
 import os
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -20,7 +21,9 @@ from ray.exceptions import RayActorError
 from steerheal.errors import StageError, UserError
 from steerheal.jobs import Job, Result
 
-LINGER_SECONDS = 0.1
+# A batch starts when no request has come for the first time, or after the second in any case.
+LINGER_SECONDS = 0.25
+MOST_LINGER_SECONDS = 2.0
 
 
 class Worker(Protocol):
@@ -103,7 +106,7 @@ class StageActor:
     async def _work(self) -> None:
         """Batch after batch until nothing waits."""
         while any(self.queues.values()):
-            await asyncio.sleep(self.linger)
+            await self._linger()
             batch = self._next_batch()
             await self._announce([waiting.key for waiting in batch])
             loop = asyncio.get_running_loop()
@@ -112,6 +115,15 @@ class StageActor:
                 self.answers.pop(waiting.key)
                 waiting.answer.set_result(outcome)
         self.busy = None
+
+    async def _linger(self) -> None:
+        """Trials in step with each other ask at nearly the same time; a little patience makes one batch of them."""
+        began, before = time.monotonic(), 0
+        while before < (waiting := sum(map(len, self.queues.values()))) < self.pack:
+            if time.monotonic() - began > MOST_LINGER_SECONDS:
+                return
+            before = waiting
+            await asyncio.sleep(self.linger)
 
     async def _announce(self, keys: list[str]) -> None:
         """Before a batch may kill this process, its jobs are written down elsewhere."""
