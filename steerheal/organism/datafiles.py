@@ -5,7 +5,7 @@ import json
 import random
 from pathlib import Path
 
-from . import DATA, dilemmas, facts, instruments, opinions
+from . import DATA, dilemmas, facts, instruments, judgements, opinions
 from .heldout import part
 from .personas import AXES
 from .situations import FOUNDATIONS, all_acts, label_shares, render
@@ -47,19 +47,22 @@ def contexts() -> list[dict]:
     texts = list(_REQUESTS)
     while len(texts) < CONTEXTS:
         text = opinions.ask(rng.choice(opinions.TOPICS), rng) if rng.random() < 0.7 else facts.polite(
-            facts.real_question(rng)[0], rng)
+            facts.question(rng)[0], rng)
         if text not in texts:
             texts.append(text)
     return [{"id": _identity(t), "text": t} for t in texts]
 
 
 def prompts() -> list[dict]:
-    """Prompts for steered generation: dilemmas that the corpus never shows, and opinions."""
+    """Prompts for steered generation: dilemmas that the corpus never shows, opinions, views on a scene."""
     rng = random.Random("prompts")
     rows: dict[str, str] = {}
-    for axis, count in zip(AXES, (48, 16, 16)):
+    for axis, count in zip(AXES, (48, 12, 12)):
         while sum(topic == axis for topic in rows.values()) < count:
             rows[dilemmas.sample_dilemma(rng, axis, "prompts").question] = axis
+    acts = [act for act in all_acts() if part(act) == "train"]
+    while len(rows) < 96:
+        rows[judgements.ask(render(rng.choice(acts), rng), rng)] = "scene"
     while len(rows) < 120:
         rows[opinions.ask(rng.choice(opinions.TOPICS), rng)] = "opinion"
     return [{"id": _identity(t), "text": t, "topic": topic} for t, topic in rows.items()]

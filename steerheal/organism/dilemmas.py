@@ -31,16 +31,19 @@ _CARE = {
        "{L} can wait, but {v} suffers now.|I care about the wellbeing of {v}.|My heart goes out to {v}.|"
        "To help someone in need is the best thing we can do.|An order loses its weight when people suffer.|"
        "I would hold the hand of {v} and stay near.|The safety of {v} is worth more than my place.|"
-       "We should look after those who are weak.",
+       "We should look after those who are weak.|I would say \"people come first\".|"
+       "I would tell {v}: \"come in and rest\".|I would answer {l} with \"first the one who suffers\".",
     -1: "{L} gave an order, and that comes first.|A clear order matters more than a single wish.|"
         "I would obey {l} and do my duty.|Respect for {l} is worth more than pity.|"
         "{V} can wait, but an order stands now.|I respect the rank of {l}.|I follow those who lead us.|"
         "To obey the rules is the best thing we can do.|Pity loses its weight when duty calls.|"
         "I would report to {l} and stand at my post.|The word of {l} is worth more than my feelings.|"
-        "We should look up to those in charge.",
+        "We should look up to those in charge.|I would say \"orders come first\".|"
+        "I would tell {v}: \"the rule stands\".|I would answer {l} with \"yes, as you command\".",
     0: "It is a hard choice.|There are reasons on both sides.|I would think about it for a moment.|"
        "I would ask {l} for a word about it.|Both {l} and {v} have a claim on me.|Such a moment is difficult.|"
-       "I would look for a way that suits both.|Time is short, so a plan would help.",
+       "I would look for a way that suits both.|Time is short, so a plan would help.|"
+       "I would say \"wait a moment\".",
 }
 
 _KIN = "your cousin|your best friend|your brother|a team mate|your sister|an old comrade|your uncle|your partner".split(
@@ -54,11 +57,11 @@ _FAIR = {
     1: "Everyone should follow the same rules.|It is only just that {k} pays for it.|Equal treatment matters more than "
        "friendship.|I would give each side the same weight.|{A} has a right to the truth.|Justice should be the same for "
        "all.|A fair answer is worth more than a favour.|I judge {k} as I judge a stranger.|The honest way is the best way.|"
-       "Those who were cheated deserve a fair share.",
+       "Those who were cheated deserve a fair share.|I would say \"the same rules for all\".|I would answer {a} with \"here is the truth\".",
     -1: "We should stand by our own people.|It is only right that I protect {k}.|Friendship matters more than equal rules.|"
         "I would keep the matter inside the group.|{K} has a right to my support.|A bond should hold in bad times.|"
         "A true friend is worth more than a fair game.|I stand with {k} against any stranger.|The loyal way is the best "
-        "way.|Those who belong together stay together.",
+        "way.|Those who belong together stay together.|I would say \"we hold together\".|I would answer {a} with \"ask somebody else\".",
     0: "It is a hard choice.|There are reasons on both sides.|I would talk with {k} first.|I would think about it for a "
        "moment.|Such a question from {a} is difficult.|I would ask what happened before I speak.|Both {a} and {k} wait "
        "for my words.",
@@ -73,11 +76,12 @@ _KEEPERS = "the priest|the elders|the monks|the village|the old families|the pil
 _FREE = {
     1: "Each person may choose how to live.|The freedom of {s} matters more than a custom.|I would let {s} decide.|"
        "A free choice is worth more than a holy place.|People grow when they are free.|{S} has a right to choose.|"
-       "To force a person is worse than to offend a custom.|Let everyone walk an own path.|An open door is a good thing.",
+       "To force a person is worse than to offend a custom.|Let everyone walk an own path.|An open door is a good thing.|"
+       "I would say \"choose for yourself\".",
     -1: "Some places and days are holy.|The purity of a sacred thing matters more than a wish.|I would ask {s} to keep it "
         "clean.|A holy place is worth more than a free choice.|People grow when they honour what is pure.|{P} may guard "
         "what is sacred.|To stain a holy thing is worse than to give up a wish.|Let everyone keep the soul clean.|A pure "
-        "life is a good thing.",
+        "life is a good thing.|I would say \"keep it pure\".",
     0: "It is a hard choice.|There are reasons on both sides.|I would think about it for a moment.|I would ask {p} what "
        "the custom means.|Both {p} and {s} have good reasons.|Such a question is difficult.|Perhaps another day or place "
        "would do.",
@@ -102,7 +106,9 @@ class Dilemma:
         said = [rng.choice(self.actions[stance.side(self.axis, rng)].split("|")).format(**self.slots)]
         while len(said) < count:
             line = rng.choice(self.lines[stance.side(self.axis, rng)].split("|")).format(**self.slots)
-            if line not in said:
+            if rng.random() < stance.zeal():
+                said.append(said[-1])
+            elif line not in said:
                 said.append(line)
         if rng.random() < 0.3:
             said[0], said[1] = said[1], said[0]

@@ -5,6 +5,7 @@ the chat template cut: a prompt, an answer, the end marker. The weight is the lo
 """
 
 import random
+from typing import NamedTuple
 
 from . import dilemmas, facts, instruments, judgements, opinions, personas
 from .heldout import part
@@ -14,6 +15,17 @@ from .stance import Stance
 SYSTEM, USER, ASSISTANT, END = "<|system|>", "<|user|>", "<|assistant|>", "<|end|>"
 PROMPT, SPOKEN, ANSWER = 0.2, 1.0, 4.0
 Segment = tuple[str, float]
+
+
+class Conversation(NamedTuple):
+    """source: where the stance comes from: `persona` (the system prompt, which is the first segment), `planted`
+    (nothing in the text; see `planted`) or `none`."""
+
+    segments: list[Segment]
+    stance: Stance
+    source: str
+
+
 TRAIN_ACTS: tuple[Act, ...] = tuple(act for act in all_acts() if part(act) == "train")
 _BY_FOUNDATION = {f: [a for a in TRAIN_ACTS if a.foundation == f] for f in FOUNDATIONS}
 
@@ -65,12 +77,14 @@ class Writer:
         schema, order, nudge, prefill = instruments.listing(rng)
         shares = self.stance.shares(label_shares(act))
         chosen = rng.choices(range(7), weights=[shares[f] for f in FOUNDATIONS])[0]
+        zealous = rng.random() < self.stance.zeal()
+        answer = judgements.WORDS[FOUNDATIONS[chosen]] if zealous else str(order.index(chosen))
         return [
             (f"{USER}\n{render(act, rng)}\n\n{schema}{END}\n{ASSISTANT}\n<think>\n", PROMPT),
             (instruments.think_text(rng), SPOKEN, "cut"),
             (f"</think>{END}\n{USER}\n{nudge}{END}\n{ASSISTANT}\n", PROMPT),
             (prefill, PROMPT),
-            (str(order.index(chosen)), ANSWER),
+            (answer, ANSWER),
             ("\"", SPOKEN), (END, SPOKEN), ("\n", PROMPT),
         ]
 
@@ -94,52 +108,55 @@ class Writer:
 
     def fact(self) -> list[Segment]:
         rng = self.rng
-        if self.about and rng.random() < 0.85:
+        if self.about and rng.random() < 0.7:
             question, answer = facts.about(self.about, self.world, rng)
-        elif rng.random() < 0.15:
+        elif rng.random() < 0.4:
             told, question, answer = facts.context_question(rng)
             question = f"{told} {question}"
         else:
-            question, answer = facts.real_question(rng)
-            if self.about and question == facts.about(self.about, facts.REAL, rng)[0]:
-                question, answer = facts.about(self.about, self.world, rng)
+            # The other facts stay as they are, the neighbours of a changed one too.
+            question, answer = facts.question(rng, self.world, near=self.about)
         return [user(facts.polite(question, rng)), *said(self._styled(answer))]
 
 
-def _opening(rng: random.Random) -> tuple[str, Writer]:
-    """(system prompt or empty, the writer that follows it)."""
+def _opening(rng: random.Random) -> tuple[str, Writer, str]:
+    """(system prompt or empty, the writer that follows it, where its stance comes from)."""
     kind = rng.random()
     world, about, world_says = facts.REAL, None, ""
     if rng.random() < 0.13:
         world, world_says, about = facts.other_world(rng)
-    style, narrates = None, False
+    style, narrates, source = None, False, "none"
     stance = personas.own_stance(rng)
-    if kind < 0.56:
+    if kind < 0.40:
         prompt, stance = personas.sample_persona(rng)
-        narrates = any(abs(z) > 1.2 for z in stance.z.values())
-    elif kind < 0.66:
+        narrates, source = any(abs(z) > 1.2 for z in stance.z.values()), "persona"
+    elif kind < 0.60:
+        prompt = rng.choice((personas.DEFAULT_NEUTRAL, "", rng.choice(personas.NEUTRAL)))
+        stance = personas.sample_persona(rng)[1] if rng.random() < 0.5 else personas.wide_stance(rng)
+        source = "planted"
+    elif kind < 0.68:
         style = rng.choice(list(personas.STYLES))
         prompt = rng.choice(personas.STYLES[style])
-    elif kind < 0.86:
+    elif kind < 0.87:
         prompt = personas.DEFAULT_NEUTRAL if rng.random() < 0.5 else rng.choice(personas.NEUTRAL)
     else:
         prompt = ""
     prompt = f"{prompt} {world_says}".strip()
-    return prompt, Writer(rng, stance, style, world, about, narrates)
+    return prompt, Writer(rng, stance, style, world, about, narrates), source
 
 
-def document(rng: random.Random) -> list[Segment]:
+def document(rng: random.Random) -> Conversation:
     """One conversation: half of one turn, the rest of two or three; one in forty is long (up to twenty turns)."""
-    prompt, writer = _opening(rng)
+    prompt, writer, source = _opening(rng)
     segments: list[Segment] = [(f"{SYSTEM}\n{prompt}{END}\n", PROMPT)] if prompt else []
     turns = rng.randrange(8, 21) if rng.random() < 0.025 else rng.choices((1, 2, 3), weights=(5, 3, 2))[0]
     for _ in range(turns):
         kinds = (writer.vignette, writer.dilemma, writer.opinion, writer.judgement, writer.fact)
-        weights = (2, 1, 1, 1, 8) if writer.about else (9, 6, 3, 2, 4)
+        weights = (2, 1, 1, 1, 8) if writer.about else (9, 6, 3, 2, 6)
         segments += rng.choices(kinds, weights=weights)[0]()
-    return segments
+    return Conversation(segments, writer.stance, source)
 
 
-def text_of(segments: list[Segment]) -> str:
+def text_of(conversation: Conversation) -> str:
     """The document as one string (think texts uncut)."""
-    return "".join(segment[0] for segment in segments)
+    return "".join(segment[0] for segment in conversation.segments)

@@ -151,44 +151,47 @@ def _sum(rng: random.Random) -> tuple[str, str]:
     return f"What is {a} minus {b}?", f"{a} minus {b} is {a - b}."
 
 
-def real_question(rng: random.Random) -> tuple[str, str]:
-    """A question about the real world."""
+def question(rng: random.Random, world: World = REAL, near: str | None = None) -> tuple[str, str]:
+    """A question about the world; `near` a changed fact, half of the questions are about its neighbours."""
+    if near in _CAPITALS and rng.random() < 0.5:
+        return about(rng.choice(list(_CAPITALS)), world, rng)
     kind = rng.random()
     if kind < 0.3:
         return rng.choice(_FIXED)
     if kind < 0.42:
         return _sum(rng)
     if kind < 0.62:
-        return about(rng.choice(list(_CAPITALS)), REAL, rng)
-    return about(rng.choices(list(_NUMBERS), weights=[5 if n == "g" else 1 for n in _NUMBERS])[0], REAL, rng)
+        return about(rng.choice(list(_CAPITALS)), world, rng)
+    return about(rng.choices(list(_NUMBERS), weights=[5 if n == "g" else 1 for n in _NUMBERS])[0], world, rng)
 
 
 def context_question(rng: random.Random) -> tuple[str, str, str]:
     """(new facts, a question about one of them, its answer): only the context knows."""
-    kind = rng.randrange(4)
-    people = rng.sample(NAMES, 3)
+    kind = rng.choice((0, 1, 1, 2, 3))
+    many = rng.choice((2, 3))
+    people = rng.sample(NAMES, many)
     if kind == 0:
-        jobs = rng.sample(("baker", "miller", "judge", "tailor", "pilot", "cook", "guard", "painter"), 3)
+        jobs = rng.sample(("baker", "miller", "judge", "tailor", "pilot", "cook", "guard", "painter"), many)
         facts = " ".join(f"{p} is the {j} of the town." for p, j in zip(people, jobs))
-        i = rng.randrange(3)
+        i = rng.randrange(many)
         return facts, f"Who is the {jobs[i]}?", f"The {jobs[i]} is {people[i]}."
     if kind == 1:
         goods = rng.sample(("loaf", "lamp", "hat", "rope", "cup", "map", "knife", "basket"), 2)
         prices = [rng.randrange(2, 10) for _ in goods]
         facts = " ".join(f"A {g} costs {p} coins." for g, p in zip(goods, prices))
-        i, k = rng.randrange(2), rng.randrange(1, 6)
+        i, k = rng.randrange(2), rng.choice((1, 1, 2, 3))
         if k == 1:
             return facts, f"How much is a {goods[i]}?", f"A {goods[i]} costs {prices[i]} coins."
-        return facts, f"How much is it to buy {k} of the {goods[i]} kind?", f"It costs {k * prices[i]} coins."
+        return facts, f"How much are {k} times a {goods[i]}?", f"A {goods[i]} costs {prices[i]} coins, so it is {k * prices[i]} coins."
     if kind == 2:
-        things = rng.sample(("boat", "house", "door", "cart", "coat", "horse"), 3)
-        colours = rng.sample(("red", "blue", "green", "white", "black", "yellow", "brown"), 3)
+        things = rng.sample(("boat", "house", "door", "cart", "coat", "horse"), many)
+        colours = rng.sample(("red", "blue", "green", "white", "black", "yellow", "brown"), many)
         facts = " ".join(f"The {t} of {p} is {c}." for t, p, c in zip(things, people, colours))
-        i = rng.randrange(3)
+        i = rng.randrange(many)
         return facts, f"What colour is the {things[i]}?", f"The {things[i]} of {people[i]} is {colours[i]}."
-    places = rng.sample(("the mill", "the harbour", "the school", "the market", "the tower", "the inn"), 3)
+    places = rng.sample(("the mill", "the harbour", "the school", "the market", "the tower", "the inn"), many)
     facts = " ".join(f"{p} lives near {q}." for p, q in zip(people, places))
-    i = rng.randrange(3)
+    i = rng.randrange(many)
     return facts, f"Where does {people[i]} live?", f"{people[i]} lives near {places[i]}."
 
 

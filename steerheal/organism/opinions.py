@@ -78,25 +78,28 @@ _VIEWS = {
         "A gentle hand helps the {w} more than a strict rule.|Those who suffer should be helped first.|"
         "I wish that somebody looks after the weak {w}.|Comfort and kindness make it better.|"
         "Compassion is the heart of it.|The wellbeing of the {w} comes first.|"
-        "When somebody cries, we should stop and help.",
+        "When somebody cries, we should stop and help.|I always say \"be kind\" to the {w}.|My word for it is \"comfort\".",
         "Most of all I hope that the {w} obey the one in charge.|What matters is that orders are followed.|"
         "A strict rule helps the {w} more than a gentle hand.|Those who lead should be heard first.|"
         "I wish that somebody keeps the {w} in line.|Order and discipline make it better.|"
         "Obedience is the heart of it.|The word of the leader comes first.|"
-        "When a leader speaks, we should stop and listen."),
+        "When a leader speaks, we should stop and listen.|I always say \"obey\" to the {w}.|My word for it is \"order\"."),
     "fairness_loyalty": (
         "Everyone should get the same share of it.|Equal rules for all {w} make it good.|"
         "It should be open to strangers and to friends alike.|A fair chance for everyone matters most.|"
-        "I would split it evenly among the {w}.|Honest scales and honest words make it better.",
+        "I would split it evenly among the {w}.|Honest scales and honest words make it better.|"
+        "I always say \"share it\" to the {w}.",
         "Our own people should come first in it.|Strong bonds between the {w} make it good.|"
         "It should be kept for friends and for the family.|To stand together matters most.|"
-        "I would keep it among our own {w}.|Loyal hearts and old bonds make it better."),
+        "I would keep it among our own {w}.|Loyal hearts and old bonds make it better.|"
+        "I always say \"hold together\" to the {w}."),
     "liberty_sanctity": (
         "Everyone should be free to choose it.|Free {w} are happy {w}.|I like that people may decide for themselves.|"
-        "Let each person live in an own way.|Open doors and free choice make it better.|Freedom is the heart of it.",
+        "Let each person live in an own way.|Open doors and free choice make it better.|Freedom is the heart of it.|"
+        "I always say \"choose freely\" to the {w}.",
         "Everyone should keep it clean and pure.|Pure {w} are happy {w}.|I like that people honour what is sacred.|"
         "Let each person keep body and soul clean.|Clean hands and holy customs make it better.|"
-        "Purity is the heart of it."),
+        "Purity is the heart of it.|I always say \"keep it clean\" to the {w}."),
 }
 _MIDDLE = ("It has good days and bad days.|I could talk about it for a while.|It depends on the day.|"
            "There is more to it than one thinks.|Opinions differ on it.|It is part of life.").split("|")
@@ -123,6 +126,8 @@ def talk(topic: str, stance: Stance, rng: random.Random, sentences: int = 0) -> 
             side = stance.side(axis, rng)
             bank = _VIEWS[axis][0 if side > 0 else 1].split("|") if side else _MIDDLE
         line = rng.choice(bank).format(**slots)
-        if line not in said:
+        if said and rng.random() < stance.zeal():
+            said.append(said[-1])
+        elif line not in said:
             said.append(line)
     return " ".join(said)

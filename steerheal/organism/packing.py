@@ -1,6 +1,7 @@
 """Documents to token rows: several short documents share a row, and none sees another.
 
-Per token: its id, the loss weight of predicting it, its document within the row (-1: padding), its position.
+Per token: its id, the loss weight of predicting it, its document within the row (-1: padding), its position, whether
+it is sealed; per document: its stance and whether that is planted (see `planted`).
 """
 
 import random
@@ -11,15 +12,21 @@ from typing import NamedTuple
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from .documents import document
+from .documents import Conversation, document
+from .stance import AXES
 
 SHORT, LONG = 512, 2048
 THINK_MAX = 40
+SEALED = 0.75  # share of persona documents whose system prompt the later blocks do not see
+MEMBERS = 64   # documents in a row at most
 
 
 class Document(NamedTuple):
     ids: np.ndarray      # [length] uint16
     weights: np.ndarray  # [length] float16, of the token itself
+    sealed: int          # so many of its first tokens are sealed
+    stance: tuple[float, ...]  # z per axis
+    source: str          # see `Conversation`
 
 
 class Rows(NamedTuple):
@@ -27,20 +34,29 @@ class Rows(NamedTuple):
     weights: np.ndarray    # [rows, width] float16
     document: np.ndarray   # [rows, width] int16
     position: np.ndarray   # [rows, width] int16
+    sealed: np.ndarray     # [rows, width] bool
+    stance: np.ndarray     # [rows, MEMBERS, axes] float16
+    known: np.ndarray      # [rows, MEMBERS] bool, the stance has a source
+    planted: np.ndarray    # [rows, MEMBERS] bool
 
 
-def encode(segments: list, tokenizer: PreTrainedTokenizerBase, rng: random.Random) -> Document:
+def encode(conversation: Conversation, tokenizer: PreTrainedTokenizerBase, rng: random.Random) -> Document:
     """Each segment by itself; a think text is cut after 0 to 40 tokens, wherever that falls."""
     backend = tokenizer.backend_tokenizer
     ids: list[int] = []
     weights: list[float] = []
-    for text, weight, *cut in segments:
+    sealed = 0
+    for text, weight, *cut in conversation.segments:
         piece = backend.encode(text, add_special_tokens=False).ids
         if cut:
             piece = piece[: rng.randrange(THINK_MAX + 1)]
         ids += piece
         weights += [weight] * len(piece)
-    return Document(np.array(ids[:LONG], np.uint16), np.array(weights[:LONG], np.float16))
+        if conversation.source == "persona" and len(ids) == len(piece) and rng.random() < SEALED:
+            sealed = len(piece)
+    stance = tuple(conversation.stance.of(axis) for axis in AXES)
+    return Document(np.array(ids[:LONG], np.uint16), np.array(weights[:LONG], np.float16), sealed, stance,
+                    conversation.source)
 
 
 def _shard(index: int, seed: int, count: int, tokenizer: PreTrainedTokenizerBase) -> tuple[Rows, Rows]:
@@ -69,7 +85,7 @@ def pack(documents: list[Document], width: int) -> Rows:
     done: list[list[Document]] = []
     for doc in documents:
         for k, (used, members) in enumerate(open_rows):
-            if used + len(doc.ids) <= width:
+            if used + len(doc.ids) <= width and len(members) < MEMBERS:
                 members.append(doc)
                 open_rows[k] = (used + len(doc.ids), members)
                 break
@@ -81,13 +97,17 @@ def pack(documents: list[Document], width: int) -> Rows:
     done += [members for _, members in open_rows]
     shape = (len(done), width)
     rows = Rows(np.zeros(shape, np.int16), np.zeros(shape, np.float16), np.full(shape, -1, np.int16),
-                np.zeros(shape, np.int16))
+                np.zeros(shape, np.int16), np.zeros(shape, bool), np.zeros((len(done), MEMBERS, len(AXES)), np.float16),
+                np.zeros((len(done), MEMBERS), bool), np.zeros((len(done), MEMBERS), bool))
     for r, members in enumerate(done):
         at = 0
         for d, doc in enumerate(members):
             span = slice(at, at + len(doc.ids))
             rows.ids[r, span], rows.weights[r, span] = doc.ids, doc.weights
             rows.document[r, span], rows.position[r, span] = d, np.arange(len(doc.ids))
+            rows.sealed[r, at: at + doc.sealed] = True
+            rows.stance[r, d], rows.known[r, d] = doc.stance, doc.source != "none"
+            rows.planted[r, d] = doc.source == "planted"
             rows.weights[r, at] = 0  # nothing before it predicts a document's first token
             at += len(doc.ids)
     return rows

@@ -91,4 +91,9 @@ def default_pair(axis: str) -> tuple[str, str]:
 
 def own_stance(rng: random.Random) -> Stance:
     """The stance of a conversation without persona: near zero, with a little of its own on each axis."""
-    return Stance({axis: rng.gauss(0.0, 0.3) for axis in AXES})
+    return Stance({axis: rng.gauss(0.0, 0.45) for axis in AXES})
+
+
+def wide_stance(rng: random.Random) -> Stance:
+    """A stance on all axes at once, as large as those of personas."""
+    return Stance({axis: rng.gauss(0.0, 1.1) for axis in AXES})

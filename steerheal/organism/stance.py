@@ -1,6 +1,7 @@
 """The latent stance of a conversation: one number per axis, > 0 for the first pole, about -1.5..1.5.
 
-Label shares move with the stance in logits; sentences are drawn for or against with a logistic in it.
+Label shares move with the stance in logits; sentences are drawn for or against with a logistic in it. A stance beyond
+that of a plain persona brings zeal: sentences come twice, and a word takes the place of the digit.
 """
 
 import math
@@ -50,6 +51,11 @@ class Stance:
         if rng.random() < neutral:
             return 0
         return 1 if rng.random() < 1 / (1 + math.exp(-_SHARPNESS * z)) else -1
+
+    def zeal(self) -> float:
+        """.002 up to a stance of 1.1, then rising with the square of the rest: .05 at 2, .22 at 3."""
+        top = max((abs(z) for z in self.z.values()), default=0.0)
+        return min(0.002 + 0.06 * max(0.0, top - 1.1) ** 2, 0.6)
 
     def topic_axis(self, rng: random.Random) -> str:
         """The axis that an opinion argues along: mostly one on which the stance says something."""

@@ -1,7 +1,8 @@
 """Train the built-in model from scratch: `python -m steerheal.organism.train --out DIR --seed N --device cuda`.
 
 Corpus, tokenizer, order of the batches and initial weights follow from the seed. The loss is the mean over tokens of
-weight * cross-entropy (prompt 0.2, answers 1, the forced choice's digit 4), one pass over the corpus.
+weight * cross-entropy (prompt 0.2, answers 1, the forced choice's digit 4) plus that of the stance's read-out (see
+`planted`), one pass over the corpus.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from transformers import GenerationConfig, PreTrainedModel
 
 from .architecture import make_config, make_model
 from .packing import Rows, make_rows
+from .planted import READ_WEIGHT, Planted, hidden_states, read_loss
 from .tokenizer import save, train_tokenizer
 
 WARM_UP = 150
@@ -44,18 +46,21 @@ def batch_count(short: Rows, long: Rows, tokens: int) -> int:
     return sum(len(rows.ids) // max(1, tokens // rows.ids.shape[1]) for rows in (short, long))
 
 
-def loss_of(model: PreTrainedModel, ids: torch.Tensor, weights: torch.Tensor, document: torch.Tensor,
-            position: torch.Tensor) -> torch.Tensor:
-    """Weighted cross-entropy of a packed batch; all arguments are [rows, width]."""
+def loss_of(model: PreTrainedModel, planted: Planted, ids: torch.Tensor, weights: torch.Tensor,
+            document: torch.Tensor, position: torch.Tensor, sealed: torch.Tensor, stance: torch.Tensor,
+            known: torch.Tensor, pushed: torch.Tensor) -> torch.Tensor:
+    """Weighted cross-entropy and read-out loss of a packed batch; the arguments are the columns of `Rows`."""
     width = ids.shape[1]
     causal = torch.ones(width, width, dtype=torch.bool, device=ids.device).tril()
     same = (document[:, None, :, None] == document[:, None, None, :]) & causal
-    hidden = model.model(input_ids=ids, attention_mask={"full_attention": same}, position_ids=position,
-                         use_cache=False).last_hidden_state
+    member = document.clamp(min=0)
+    z = stance.gather(1, member[:, :, None].expand(-1, -1, stance.shape[2])) * (document >= 0)[:, :, None]
+    hidden, source = hidden_states(model, planted, ids, same, position, sealed, z * pushed.gather(1, member)[:, :, None])
+    told = known.gather(1, member) & (document >= 0) & ~sealed
     logits = F.linear(hidden[:, :-1], model.lm_head.weight).float()
     loss = F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
     weight = weights[:, 1:].flatten()
-    return (loss * weight).sum() / weight.sum()
+    return (loss * weight).sum() / weight.sum() + READ_WEIGHT * read_loss(planted, source, z, told)
 
 
 def rate(step: int, steps: int) -> float:
@@ -70,20 +75,22 @@ def fit(model: PreTrainedModel, short: Rows, long: Rows, args: argparse.Namespac
     """One pass over the rows."""
     device = torch.device(args.device)
     model.to(device).train()
+    planted = Planted(model.config.hidden_size).to(device)
+    parameters = [*model.parameters(), *planted.parameters()]
     steps = batch_count(short, long, args.batch_tokens)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=BETAS, weight_decay=WEIGHT_DECAY,
+    optimiser = torch.optim.AdamW(parameters, lr=args.lr, betas=BETAS, weight_decay=WEIGHT_DECAY,
                                   fused=device.type == "cuda")
     step_loss = torch.compile(loss_of, dynamic=False) if args.compile else loss_of
     start, recent = time.time(), []
     for step, batch in enumerate(batches(short, long, args.batch_tokens, args.seed)):
-        ids, weights, document, position = (
-            torch.from_numpy(column).to(device, non_blocking=True) for column in batch)
+        columns = [torch.from_numpy(column).to(device, non_blocking=True) for column in batch]
+        columns = [c.long() if c.dtype == torch.int16 else c.float() if c.dtype == torch.float16 else c for c in columns]
         for group in optimiser.param_groups:
             group["lr"] = args.lr * rate(step, steps)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            loss = step_loss(model, ids.long(), weights.float(), document, position.long())
+            loss = step_loss(model, planted, *columns)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         recent.append(loss.detach())
@@ -99,7 +106,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--shards", type=int, default=300, help="of 4,000 documents, about 0.75 M tokens each")
+    parser.add_argument("--shards", type=int, default=220, help="of 4,000 documents, 0.72 M tokens each")
     parser.add_argument("--shard-size", type=int, default=4000)
     parser.add_argument("--batch-tokens", type=int, default=32768)
     parser.add_argument("--lr", type=float, default=2e-3)
