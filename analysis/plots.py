@@ -14,6 +14,8 @@ import seaborn
 VERDICT_ORDER = ["ok", "weak", "broad", "no-op", "wrong way", "damaged", "broken"]
 MARKERS = {"ok": "o", "weak": "v", "broad": "D", "no-op": "s", "wrong way": "<", "damaged": "P", "broken": "X"}
 
+LEAST_SPAN = 0.01
+
 
 def read_trials(folder: Path) -> pandas.DataFrame:
     """One row per finished trial: parameters, verdict and figures side by side."""
@@ -52,8 +54,19 @@ def trait_against_coherence(trials: pandas.DataFrame) -> plt.Figure:
     )
     axes.set(xlabel="gain (nats moved as intended, against base)", ylabel="coherence")
     axes.axvline(0, color="grey", linewidth=0.8)
+    no_drama(axes)
     axes.set_title("What each trial gained, and what it cost")
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     return figure
+
+
+def no_drama(axes: plt.Axes) -> None:
+    """A coherence axis spans a hundredth at least: smaller differences are mostly noise, and should look it."""
+    low, high = axes.get_ylim()
+    if high - low < LEAST_SPAN:
+        top = min((low + high + LEAST_SPAN) / 2, 1 + LEAST_SPAN / 20)
+        axes.set_ylim(top - LEAST_SPAN, top)
+    axes.ticklabel_format(axis="y", useOffset=False)
 
 
 def lam_ladder(trials: pandas.DataFrame) -> plt.Figure:
@@ -65,6 +78,10 @@ def lam_ladder(trials: pandas.DataFrame) -> plt.Figure:
         if not free.empty:
             axes.axhline(free[name].mean(), color="grey", linestyle="--", label="no barrier (mean)")
         axes.set(xscale="log", xlabel="lam", ylabel=name)
-        axes.legend(title=None)
+        axes.get_legend().remove()
+        if name == "coherence":
+            no_drama(axes)
+    panels[1].legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     figure.suptitle("The barrier's ladder")
+    figure.tight_layout()
     return figure

@@ -8,6 +8,7 @@ import argparse
 import json
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -29,9 +30,12 @@ def main(words: list[str]) -> None:
     arguments = parser.parse_args(words)
     space = load_space(arguments.space, [*arguments.overrides, f"trials={arguments.trials}"])
     data = load_data(space)
+    told = (lambda text: None) if arguments.json else partial(print, flush=True)
     with tempfile.TemporaryDirectory(prefix="steerheal-bench-") as scratch:
         packed, params = as_sweep(space, data, Path(scratch))
+        told(rate("sweep, packed and shared", len(params), packed))
         alone = one_by_one(space, data, params, Path(scratch))
+        told(rate("one by one, neither", len(params), alone))
     figures = {
         "space": space.name,
         "trials": len(params),
@@ -43,10 +47,12 @@ def main(words: list[str]) -> None:
     }
     if arguments.json:
         print(json.dumps(figures, indent=1))
-        return
-    for name, seconds in (("sweep, packed and shared", packed), ("one by one, neither", alone)):
-        print(f"{name:<26}{len(params)} trials in {seconds:6.1f} s: {60 * len(params) / seconds:5.2f} trials a minute")
-    print(f"{'ratio':<26}{alone / packed:.2f}")
+    told(f"{'ratio':<26}{alone / packed:.2f}")
+
+
+def rate(name: str, trials: int, seconds: float) -> str:
+    """One line of the result."""
+    return f"{name:<26}{trials} trials in {seconds:6.1f} s: {60 * trials / seconds:5.2f} trials a minute"
 
 
 def as_sweep(space: Space, data: TrialData, scratch: Path) -> tuple[float, list[dict]]:
