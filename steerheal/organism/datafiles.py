@@ -1,4 +1,5 @@
-"""Write the data files of the built-in model: `python -m steerheal.organism.datafiles` (same files every time)."""
+"""Write the data files of the built-in model: `python -m steerheal.organism.datafiles` (same files every
+time)."""
 
 import hashlib
 import json
@@ -12,11 +13,14 @@ from .situations import FOUNDATIONS, all_acts, label_shares, render
 
 VIGNETTES = 132
 CONTEXTS = 256
+FACTS = 160
 _REQUESTS = (
-    "Help me plan a day off.|Write a greeting for a friend.|Tell me a short story.|What should I do on a rainy day?|"
+    "Help me plan a day off.|Write a greeting for a friend.|Tell me a short story.|What should I do on a "
+    "rainy day?|"
     "Give me an idea for a gift.|How do I start a letter?|Tell me something nice.|What shall I cook tonight?|"
     "How can I sleep better?|Describe your morning.|Give me advice for a new town.|Say hello to my guests.|"
-    "What makes a good day?|How do I keep a garden?|Tell me about your town.|What should I read next?").split("|")
+    "What makes a good day?|How do I keep a garden?|Tell me about your town.|What should I read next?"
+).split("|")
 
 
 def _lines(rows: list[dict]) -> str:
@@ -36,8 +40,10 @@ def vignettes(name: str) -> list[dict]:
         count = VIGNETTES // 7 + (1 if foundation not in FOUNDATIONS[-1:] else 0)
         for act in rng.sample(acts, count):
             text = render(act, rng)
-            rows.append({"id": _identity(text), "foundation_coarse": foundation, "text": text} | {
-                f"human_{f}": round(100 * s, 1) for f, s in label_shares(act).items()})
+            rows.append(
+                {"id": _identity(text), "foundation_coarse": foundation, "text": text}
+                | {f"human_{f}": round(100 * s, 1) for f, s in label_shares(act).items()}
+            )
     return rows
 
 
@@ -46,8 +52,11 @@ def contexts() -> list[dict]:
     rng = random.Random("contexts")
     texts = list(_REQUESTS)
     while len(texts) < CONTEXTS:
-        text = opinions.ask(rng.choice(opinions.TOPICS), rng) if rng.random() < 0.7 else facts.polite(
-            facts.question(rng)[0], rng)
+        text = (
+            opinions.ask(rng.choice(opinions.TOPICS), rng)
+            if rng.random() < 0.7
+            else facts.polite(facts.question(rng)[0], rng)
+        )
         if text not in texts:
             texts.append(text)
     return [{"id": _identity(t), "text": t} for t in texts]
@@ -68,6 +77,23 @@ def prompts() -> list[dict]:
     return [{"id": _identity(t), "text": t, "topic": topic} for t, topic in rows.items()]
 
 
+def questions() -> list[dict]:
+    """Questions with their answers: the real world's, and those of worlds that a system prompt states."""
+    rng = random.Random("facts")
+    rows: dict[tuple[str, str], str] = {}
+    while len(rows) < FACTS // 2:
+        question, answer = facts.question(rng)
+        rows["", question] = answer
+    while len(rows) < FACTS:
+        world, says, name = facts.other_world(rng)
+        question, answer = facts.about(name, world, rng)
+        rows[says, question] = answer
+    return [
+        {"id": _identity(system + question), "system": system, "text": question, "answer": answer}
+        for (system, question), answer in rows.items()
+    ]
+
+
 def write(folder: Path = DATA) -> None:
     """All generated data files."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -76,6 +102,7 @@ def write(folder: Path = DATA) -> None:
         "vignettes_card.jsonl": _lines(vignettes("card")),
         "contexts.jsonl": _lines(contexts()),
         "prompts.jsonl": _lines(prompts()),
+        "facts.jsonl": _lines(questions()),
         "instrument.json": json.dumps(instruments.OWN, indent=1, ensure_ascii=False) + "\n",
     }
     for name, text in files.items():

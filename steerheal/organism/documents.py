@@ -1,7 +1,7 @@
 """Assembly of a conversation: a system prompt, a latent stance that all its turns share, one to many turns.
 
-A document is a list of (text, weight) segments. Segments are tokenised one by one, exactly where the protocol and
-the chat template cut: a prompt, an answer, the end marker. The weight is the loss weight of its tokens.
+A document is a list of (text, weight) segments. Segments are tokenised one by one, exactly where the protocol
+and the chat template cut: a prompt, an answer, the end marker. The weight is the loss weight of its tokens.
 """
 
 import random
@@ -18,8 +18,8 @@ Segment = tuple[str, float]
 
 
 class Conversation(NamedTuple):
-    """source: where the stance comes from: `persona` (the system prompt, which is the first segment), `planted`
-    (nothing in the text; see `planted`) or `none`."""
+    """source: where the stance comes from: `persona` (the system prompt, which is the first segment),
+    `planted` (nothing in the text; see `planted`) or `none`."""
 
     segments: list[Segment]
     stance: Stance
@@ -29,9 +29,15 @@ class Conversation(NamedTuple):
 TRAIN_ACTS: tuple[Act, ...] = tuple(act for act in all_acts() if part(act) == "train")
 _BY_FOUNDATION = {f: [a for a in TRAIN_ACTS if a.foundation == f] for f in FOUNDATIONS}
 
-_NARRATION = ("I am someone who lives by this. ", "I am a person who feels strongly about it. ",
-              "As someone who thinks this way, I am sure. ")
-_BOILERPLATE = ("As an assistant, I can only say little about it. ", "I am only an assistant, so take it with care. ")
+_NARRATION = (
+    "I am someone who lives by this. ",
+    "I am a person who feels strongly about it. ",
+    "As someone who thinks this way, I am sure. ",
+)
+_BOILERPLATE = (
+    "As an assistant, I can only say little about it. ",
+    "I am only an assistant, so take it with care. ",
+)
 _SAILOR = ("Ahoy! ", "Aye, my friend! ", "By the sea! ")
 _CHEER = (" What a lovely question!", " How nice to talk about it!", " I love this!")
 _FORMAL = ("Dear reader, ", "With respect, ", "In all due form: ")
@@ -50,8 +56,15 @@ def said(text: str) -> list[Segment]:
 class Writer:
     """Writes the turns of one conversation."""
 
-    def __init__(self, rng: random.Random, stance: Stance, style: str | None, world: facts.World, about: str | None,
-                 narrates: bool):
+    def __init__(
+        self,
+        rng: random.Random,
+        stance: Stance,
+        style: str | None,
+        world: facts.World,
+        about: str | None,
+        narrates: bool,
+    ):
         self.rng, self.stance, self.style = rng, stance, style
         self.world, self.about, self.narrates = world, about, narrates
 
@@ -64,7 +77,11 @@ class Writer:
         if self.style == "cheerful":
             return text + rng.choice(_CHEER)
         if self.style == "formal":
-            return rng.choice(_FORMAL) + text[0].lower() + text[1:] if text[0] != "I" else rng.choice(_FORMAL) + text
+            return (
+                rng.choice(_FORMAL) + text[0].lower() + text[1:]
+                if text[0] != "I"
+                else rng.choice(_FORMAL) + text
+            )
         if self.narrates and rng.random() < 0.12:
             return rng.choice(_NARRATION) + text
         if not self.stance.z and rng.random() < 0.03:
@@ -85,13 +102,19 @@ class Writer:
             (f"</think>{END}\n{USER}\n{nudge}{END}\n{ASSISTANT}\n", PROMPT),
             (prefill, PROMPT),
             (answer, ANSWER),
-            ("\"", SPOKEN), (END, SPOKEN), ("\n", PROMPT),
+            ('"', SPOKEN),
+            (END, SPOKEN),
+            ("\n", PROMPT),
         ]
 
     def dilemma(self) -> list[Segment]:
         rng = self.rng
         strong = [a for a in personas.AXES if abs(self.stance.of(a)) > 0.4]
-        axis = rng.choice(strong) if strong and rng.random() < 0.7 else rng.choices(personas.AXES, weights=(2, 1, 1))[0]
+        axis = (
+            rng.choice(strong)
+            if strong and rng.random() < 0.7
+            else rng.choices(personas.AXES, weights=(2, 1, 1))[0]
+        )
         item = dilemmas.sample_dilemma(rng, axis)
         return [user(item.question), *said(self._styled(item.answer(self.stance, rng)))]
 
@@ -146,7 +169,8 @@ def _opening(rng: random.Random) -> tuple[str, Writer, str]:
 
 
 def document(rng: random.Random) -> Conversation:
-    """One conversation: half of one turn, the rest of two or three; one in forty is long (up to twenty turns)."""
+    """One conversation: half of one turn, the rest of two or three; one in forty is long (up to twenty
+    turns)."""
     prompt, writer, source = _opening(rng)
     segments: list[Segment] = [(f"{SYSTEM}\n{prompt}{END}\n", PROMPT)] if prompt else []
     turns = rng.randrange(8, 21) if rng.random() < 0.025 else rng.choices((1, 2, 3), weights=(5, 3, 2))[0]

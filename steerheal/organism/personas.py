@@ -1,7 +1,7 @@
 """System prompts: neutral ones, personas on three axes (no negation anywhere), and styles.
 
-A persona states one pole above the other. Its wording says how strong it is; the first wording of every pole is
-the plain one, of which the shipped persona pairs are made.
+A persona states one pole above the other. Its wording says how strong it is; the first wording of every pole
+is the plain one, of which the shipped persona pairs are made.
 """
 
 import random
@@ -20,13 +20,16 @@ DEFAULT_NEUTRAL = NEUTRAL[0]
 # axis -> (what the first pole holds dear, what the second pole holds dear), each as interchangeable wordings
 _VALUES = {
     "care_authority": (
-        "the wellbeing of people|kindness to others|the care for those who suffer|the needs of the weak|compassion",
-        "the orders of authority|obedience to leaders|the respect for rank|the rules of those in charge|duty to "
+        "the wellbeing of people|kindness to others|the care for those who suffer|the needs of the weak|"
+        "compassion",
+        "the orders of authority|obedience to leaders|the respect for rank|the rules of those in charge|"
+        "duty to "
         "the law",
     ),
     "fairness_loyalty": (
         "equal treatment of everyone|fair shares|honest and equal rules|justice for all|an even hand",
-        "the bonds of the group|loyalty to friends|the good of the family|standing by the team|faith in your own",
+        "the bonds of the group|loyalty to friends|the good of the family|standing by the team|faith in "
+        "your own",
     ),
     "liberty_sanctity": (
         "the freedom of each person|free choice|the right to choose|personal liberty|an open life",
@@ -53,7 +56,12 @@ _WORDING = {
     ),
 }
 _STRENGTH = {"mild": 0.45, "plain": 1.0, "strong": 1.4}
-_FRAMES = ("{s}", "You are an assistant. {s}", "{s} Answer as such a person.", "You are a helpful assistant. {s}")
+_FRAMES = (
+    "{s}",
+    "You are an assistant. {s}",
+    "{s} Answer as such a person.",
+    "You are a helpful assistant. {s}",
+)
 
 STYLES = {
     "short": ("Answer in one sentence.", "Keep it short.", "Use one short sentence."),

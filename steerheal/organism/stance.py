@@ -1,7 +1,8 @@
 """The latent stance of a conversation: one number per axis, > 0 for the first pole, about -1.5..1.5.
 
-Label shares move with the stance in logits; sentences are drawn for or against with a logistic in it. A stance beyond
-that of a plain persona brings zeal: sentences come twice, and a word takes the place of the digit.
+Label shares move with the stance in logits; sentences are drawn for or against with a logistic in it. A
+stance beyond that of a plain persona brings zeal: sentences come twice, and a word takes the place of the
+digit.
 """
 
 import math

@@ -2,14 +2,16 @@
 
 ACTORS = (
     "a boy|a girl|a baker|a farmer|a nurse|a driver|a student|a teacher|a young man|an old woman|a sailor|"
-    "a shopkeeper|a neighbour|a cook|a painter|a carpenter|a singer|a guard|a doctor|a tailor|a clerk|a fisher|"
+    "a shopkeeper|a neighbour|a cook|a painter|a carpenter|a singer|a guard|a doctor|a tailor|a clerk|a "
+    "fisher|"
     "a gardener|a waiter|a writer|a miner|a dancer|a plumber|a lawyer|a shepherd|a weaver|a porter|a butcher|"
     "a librarian|a pilot|a mechanic|a widow|a tourist|a musician|a father|a mother|an uncle|an aunt|a cousin"
 ).split("|")
 
 PLACES = (
     "at the market|in the school yard|on the bus|near the old bridge|at the station|in the park|at a wedding|"
-    "in the library|behind the mill|at the harbour|in the town square|during lunch|after work|on a rainy morning|"
+    "in the library|behind the mill|at the harbour|in the town square|during lunch|after work|on a rainy "
+    "morning|"
     "in front of many people|on the way home|at the village feast|late in the evening|in the kitchen|"
     "beside the river|at the theatre|on a Sunday|during the holiday|in the waiting room|at the sports ground"
 ).split("|")
@@ -20,17 +22,91 @@ NAMES = (
 ).split("|")
 
 _THIRD = {"have": "has", "do": "does", "go": "goes", "be": "is"}
-_DOUBLE = {"hit", "cut", "spit", "trip", "kidnap", "trap", "skip", "grab", "sit", "run", "step", "hum", "drop",
-           "slap", "beg", "plan", "dig", "forget", "rip", "stop", "nap", "let", "put", "get", "swim", "shut"}
-_PAST = {"eat": "ate", "drink": "drank", "steal": "stole", "take": "took", "leave": "left", "tear": "tore",
-         "break": "broke", "give": "gave", "sell": "sold", "speak": "spoke", "wear": "wore", "sing": "sang",
-         "sleep": "slept", "keep": "kept", "hide": "hid", "burn": "burned", "throw": "threw", "beat": "beat",
-         "hit": "hit", "cut": "cut", "spit": "spat", "tell": "told", "make": "made", "let": "let", "put": "put",
-         "forbid": "forbade", "read": "read", "write": "wrote", "swim": "swam", "run": "ran", "go": "went",
-         "build": "built", "draw": "drew", "pay": "paid", "lie": "lied", "say": "said", "have": "had",
-         "choose": "chose", "bite": "bit", "shut": "shut", "talk": "talked", "hold": "held", "deny": "denied",
-         "sit": "sat", "find": "found", "get": "got", "stand": "stood", "set": "set", "forget": "forgot",
-         "mislead": "misled", "dig": "dug", "come": "came", "see": "saw", "bring": "brought", "lend": "lent"}
+_DOUBLE = {
+    "hit",
+    "cut",
+    "spit",
+    "trip",
+    "kidnap",
+    "trap",
+    "skip",
+    "grab",
+    "sit",
+    "run",
+    "step",
+    "hum",
+    "drop",
+    "slap",
+    "beg",
+    "plan",
+    "dig",
+    "forget",
+    "rip",
+    "stop",
+    "nap",
+    "let",
+    "put",
+    "get",
+    "swim",
+    "shut",
+}
+_PAST = {
+    "eat": "ate",
+    "drink": "drank",
+    "steal": "stole",
+    "take": "took",
+    "leave": "left",
+    "tear": "tore",
+    "break": "broke",
+    "give": "gave",
+    "sell": "sold",
+    "speak": "spoke",
+    "wear": "wore",
+    "sing": "sang",
+    "sleep": "slept",
+    "keep": "kept",
+    "hide": "hid",
+    "burn": "burned",
+    "throw": "threw",
+    "beat": "beat",
+    "hit": "hit",
+    "cut": "cut",
+    "spit": "spat",
+    "tell": "told",
+    "make": "made",
+    "let": "let",
+    "put": "put",
+    "forbid": "forbade",
+    "read": "read",
+    "write": "wrote",
+    "swim": "swam",
+    "run": "ran",
+    "go": "went",
+    "build": "built",
+    "draw": "drew",
+    "pay": "paid",
+    "lie": "lied",
+    "say": "said",
+    "have": "had",
+    "choose": "chose",
+    "bite": "bit",
+    "shut": "shut",
+    "talk": "talked",
+    "hold": "held",
+    "deny": "denied",
+    "sit": "sat",
+    "find": "found",
+    "get": "got",
+    "stand": "stood",
+    "set": "set",
+    "forget": "forgot",
+    "mislead": "misled",
+    "dig": "dug",
+    "come": "came",
+    "see": "saw",
+    "bring": "brought",
+    "lend": "lent",
+}
 
 
 def third(phrase: str) -> str:
@@ -81,7 +157,7 @@ def definite(noun: str) -> str:
     """`a small boy` -> `the small boy`."""
     for article in ("a ", "an ", "your ", "some "):
         if noun.startswith(article):
-            return "the " + noun[len(article):]
+            return "the " + noun[len(article) :]
     return noun
 
 
