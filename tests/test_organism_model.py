@@ -71,6 +71,13 @@ def test_the_chat_template_knows_the_roles():
     assert tokenizer.decode(tokenizer(text).input_ids) == text
 
 
+def test_the_generator_is_the_one_that_the_weights_were_trained_on():
+    """The tokenizer is learned on the corpus of the shipped seed, so a changed word list shows here."""
+    made = json.loads(train_tokenizer(12).backend_tokenizer.to_str())["model"]
+    shipped = json.loads((WEIGHTS / "tokenizer.json").read_text())["model"]
+    assert made["vocab"] == shipped["vocab"] and made["merges"] == shipped["merges"]
+
+
 def test_base_classifies_vignettes(engine):
     vignettes = load_vignettes("builtin")[::4]
     instrument = load_instrument("builtin")
