@@ -64,9 +64,9 @@ def conduct(
             if not resuming:
                 folder.create(yaml_io.dump(space.resolved()))
             sweep = _prepare(space, folder, FolderStore(store_root), display, model)
-            with display, _signals(sweep, display), _polling(cluster, display):
-                if left := space.trials - len(display.finished):
-                    tuner.run(sweep, cluster.handles, Shared(data, model), left, space.resources.concurrent)
+            with display, _signals(sweep, display), _polling(cluster, sweep):
+                if sweep.unfinished():
+                    tuner.run(sweep, cluster.handles, Shared(data, model), space.resources.concurrent)
             counts = cluster.snapshot()
             adapters = _adapters(sweep, folder, None if sweep.stopping else cluster.export)
     except KeyboardInterrupt:
@@ -157,10 +157,10 @@ class _signals:
 
 
 class _polling:
-    """A thread that asks the store actor what goes on, for the display."""
+    """A thread that asks the actors what goes on, for the display, and reminds a restarted store actor."""
 
-    def __init__(self, cluster: clusters.Cluster, display: Display):
-        self.cluster, self.display = cluster, display
+    def __init__(self, cluster: clusters.Cluster, sweep: Sweep):
+        self.cluster, self.sweep = cluster, sweep
         self.over = threading.Event()
         self.thread = threading.Thread(target=self._poll, name="poll", daemon=True)
 
@@ -174,7 +174,8 @@ class _polling:
     def _poll(self) -> None:
         while not self.over.wait(POLL_SECONDS):
             now = self.cluster.snapshot()
-            self.display.update(now["clients"], now["computing"])
+            self.sweep.display.update(now["clients"], now["computing"])
+            self.cluster.post_again(dict(self.sweep.settings), now["posted"])
 
 
 def _adapters(sweep: Sweep, folder: RunFolder, export: Export | None) -> list[Path]:
@@ -232,4 +233,6 @@ def _next(sweep: Sweep, folder: RunFolder, adapters: list[Path], resume_command:
         lines.append(("compare in a browser", shlex.join(["mlflow", "ui", "--backend-store-uri", sweep.tracker.shown_uri])))
     if adapters:
         lines.append(("use the best adapter", f"{adapters[0]}/README.md"))
-    return [*lines, ("extend the sweep", f"{resume_command} --set trials={2 * sweep.space.trials}")]
+    if sweep.study.grid is None:
+        lines.append(("extend the sweep", f"{resume_command} --set trials={2 * sweep.space.trials}"))
+    return lines

@@ -86,18 +86,13 @@ class Study:
                 self._open(number, _params(latest[number]) if number in latest else None)
 
     def ask(self) -> Asked | None:
-        """The next trial; None while the batch under way has to end first, or when all have been asked."""
-        if not self.waiting and self.asked < self.trials and (self.grid is not None or not self.open):
-            room = self.batch if self.grid is None else 1
+        """The next trial; None while others have to end first (the whole batch, if sampled), or when there is none."""
+        if not self.waiting and self.asked < self.trials:
+            room = self.batch - len(self.open) if self.grid is not None or not self.open else 0
             for number in range(self.asked, min(self.asked + room, self.trials)):
                 self._open(number, self.grid[number] if self.grid is not None else None)
                 self.asked = number + 1
         return self.waiting.pop(0) if self.waiting else None
-
-    @property
-    def exhausted(self) -> bool:
-        """Whether every trial has been handed out."""
-        return self.asked >= self.trials and not self.waiting
 
     def tell(self, number: int, standing: Standing) -> None:
         """A trial has finished, whatever its verdict."""

@@ -31,6 +31,7 @@ class Sweep:
         self.stopping = False
         self.reason: str | None = None
         self.params: dict[int, dict] = {}
+        self.settings: dict[int, str] = {}
         self.records: dict[int, dict[tuple[int, int], dict]] = {}
         self.outcomes: dict[int, dict] = {}
         self.since: dict[int, float] = {}
@@ -42,20 +43,23 @@ class Sweep:
         self.study.recover({row["trial"]: (row["params"], _standing(row, floor)) for row in rows})
         self.display.recovered(rows)
 
-    def ask(self) -> tuple[int, str] | None:
-        """The next trial."""
-        asked = self.study.ask()
-        if asked is None:
-            return None
-        self.params[asked.number], self.records[asked.number] = asked.params, {}
-        self.since[asked.number] = time.monotonic()
-        self.display.started(asked.number, asked.params)
-        self.tracker.started(asked.number, asked.params)
-        return asked.number, self.space.trial(asked.params).model_dump_json()
+    def unfinished(self) -> list[int]:
+        """The trials to run: those that were interrupted come before those that were never begun."""
+        done = {row["trial"] for row in self.display.finished}
+        return [number for number in range(self.study.trials) if number not in done]
 
-    def exhausted(self) -> bool:
-        """Whether every trial has been handed out."""
-        return self.study.exhausted
+    def ready(self) -> list[tuple[int, str]]:
+        """What the study proposes now."""
+        found = []
+        while not self.stopping and (asked := self.study.ask()) is not None:
+            number = asked.number
+            self.params[number], self.records[number] = asked.params, {}
+            self.since[number] = time.monotonic()
+            self.display.started(number, asked.params)
+            self.tracker.started(number, asked.params)
+            self.settings[number] = self.space.trial(asked.params).model_dump_json()
+            found.append((number, self.settings[number]))
+        return found
 
     def heard(self, number: int, message: Mapping[str, Any]) -> None:
         """A round's record, or the trial's outcome. A trial that was begun again repeats its first records."""
@@ -73,6 +77,7 @@ class Sweep:
     def ended(self, number: int, error: bool) -> None:
         """Write the trial down, unless the sweep is being stopped or the cluster is lost under it."""
         outcome = self.outcomes.pop(number, None)
+        self.settings.pop(number, None)
         if outcome is None and error:
             outcome = {"failure": "its process died repeatedly"}
         if outcome is None or "lost" in outcome:

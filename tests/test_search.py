@@ -29,7 +29,7 @@ def run(study, done, stop_after=None, last_first=False):
     """Ask and tell until the end, or until `stop_after` trials were handed out; `done` is what the records hold."""
     study.recover(done)
     handed = {}
-    while not study.exhausted or study.open:
+    while study.asked < study.trials or study.waiting or study.open:
         if asked := study.ask():
             handed[asked.number] = asked.params
             if len(handed) == stop_after:
@@ -113,21 +113,23 @@ def test_constraints_reach_the_study(tmp_path):
     assert all(trial.constraints["verdict"] == worth(trial.user_attrs["number"]).constraint for trial in trials)
 
 
-def test_grid_is_handed_out_in_order_without_waiting(tmp_path):
+def test_grid_is_handed_out_in_order_as_places_become_free(tmp_path):
     grid = [{"reg": "nll", "layers": (1, 2), "wd": 0.5, "epochs": epochs} for epochs in range(1, 7)]
     study = study_at(tmp_path / "a.db", trials=100, grid=grid, batch=2)
     study.recover({})
-    handed = []
-    while asked := study.ask():
-        handed.append(asked.params)
-    assert handed == grid and study.exhausted and study.trials == 6
+    handed = [study.ask(), study.ask()]
+    while len(handed) < 6:
+        assert study.ask() is None
+        study.tell(handed[-1].number, worth(0))
+        handed.append(study.ask())
+    assert [asked.params for asked in handed] == grid and study.trials == 6 and study.ask() is None
 
 
 def test_batch_waits_for_the_one_before(tmp_path):
     study = study_at(tmp_path / "a.db")
     study.recover({})
     batch = [study.ask() for _ in range(3)]
-    assert study.ask() is None and not study.exhausted
+    assert study.ask() is None and study.asked < study.trials
     for asked in batch[:2]:
         study.tell(asked.number, worth(asked.number))
     assert study.ask() is None

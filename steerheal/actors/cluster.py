@@ -11,7 +11,7 @@ import shlex
 import sys
 import uuid
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ray
@@ -110,9 +110,14 @@ class Cluster:
         """A history as one PEFT adapter: its files by name."""
         return ray.get(self.handles.stages["heal"][0].export.remote(student))
 
+    def post_again(self, settings: Mapping[int, str], posted: Sequence[int] | None) -> None:
+        """Tell a store actor that was restarted what it has forgotten; `posted` is what it knows (None: it is away)."""
+        for number in settings.keys() - set(settings if posted is None else posted):
+            self.store.post.remote(number, settings[number])
+
     def snapshot(self) -> dict:
         """Hits, misses, who waits for what, and what is computed; what is away at the moment is left out."""
-        found = {"hits": {}, "misses": {}, "clients": {}, "computing": []}
+        found = {"hits": {}, "misses": {}, "clients": {}, "computing": [], "posted": None}
         with contextlib.suppress(RayActorError, ray.exceptions.GetTimeoutError):
             found |= ray.get(self.store.snapshot.remote(), timeout=5)
         for actor in self.stage_actors:

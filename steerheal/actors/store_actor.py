@@ -53,6 +53,7 @@ class StoreActor:
         self.lease_seconds = lease_seconds
         self.flights: dict[str, Flight] = {}
         self.ready: dict[str, Result] = {}
+        self.posted: dict[int, asyncio.Future[str]] = {}
         self.asking: Counter[tuple[str, str]] = Counter()
         self.starts: Counter[str] = Counter()
         self.hits: Counter[str] = Counter()
@@ -125,10 +126,23 @@ class StoreActor:
         """How often `key` was begun and not finished."""
         return self.starts[key]
 
+    def _settings(self, number: int) -> asyncio.Future[str]:
+        return self.posted.setdefault(number, asyncio.get_running_loop().create_future())
+
+    async def post(self, number: int, settings: str) -> None:
+        """A trial's settings are known."""
+        if not self._settings(number).done():
+            self._settings(number).set_result(settings)
+
+    async def settings(self, number: int) -> str:
+        """A trial's settings, when they are known."""
+        return await asyncio.shield(self._settings(number))
+
     async def snapshot(self) -> dict:
-        """For the display: hits and misses per stage, and which stages each client waits for."""
+        """Hits and misses per stage, which stages each client waits for, and whose settings are known here."""
         wanted = Counter((flight.client, flight.stage) for flight in self.flights.values()) + self.asking
         clients: dict[str, dict[str, int]] = {}
         for (client, stage), count in wanted.items():
             clients.setdefault(client, {})[stage] = count
-        return {"hits": dict(self.hits), "misses": dict(self.misses), "clients": clients}
+        posted = [number for number, settings in self.posted.items() if settings.done()]
+        return {"hits": dict(self.hits), "misses": dict(self.misses), "clients": clients, "posted": posted}

@@ -1,11 +1,14 @@
 """One trial as a Tune function: a light process that asks the actors and reports rounds. No torch in here."""
 
 import json
+import time
 import traceback
 from dataclasses import dataclass
 from typing import Any
 
+import ray
 from ray import tune
+from ray.exceptions import ActorUnavailableError
 
 from steerheal.actors.stages import ClusterLost, Handles, RayStages
 from steerheal.config import TrialConfig
@@ -26,11 +29,11 @@ class Shared:
 def trial_function(config: dict[str, Any], handles: Handles, shared: Shared) -> None:
     """Run a trial to its end, whatever that is: every failure but the loss of the cluster is a recorded outcome.
 
-    `config`: {"trial": number, "settings": the TrialConfig as JSON}.
+    `config`: {"trial": number}; its settings come when the search has proposed them.
     """
     stages = RayStages(handles, client=f"trial {config['trial']}")
     try:
-        trial = TrialConfig.model_validate_json(config["settings"])
+        trial = TrialConfig.model_validate_json(settings_of(config["trial"], handles))
         summary = run_trial(trial, shared.data, shared.model, stages, lambda record: tell(record=record))
         outcome = {"summary": {name: value for name, value in summary.items() if name != "records"}}
     except ClusterLost as lost:
@@ -41,6 +44,15 @@ def trial_function(config: dict[str, Any], handles: Handles, shared: Shared) -> 
         traceback.print_exc()
         outcome = {"failure": f"{type(error).__name__}: {error}"}
     tell(outcome=outcome)
+
+
+def settings_of(number: int, handles: Handles) -> str:
+    """A trial's TrialConfig as JSON; waits until it is known."""
+    while True:
+        try:
+            return ray.get(handles.store.settings.remote(number))
+        except ActorUnavailableError:
+            time.sleep(1.0)
 
 
 def tell(**message: Any) -> None:

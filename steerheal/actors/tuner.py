@@ -1,13 +1,15 @@
 """Ray Tune around a sweep: its trials are Tune trials, its stopping and searching are the sweep's own.
 
 Tune keeps no state that a later run needs (the records, the study and the stage store do), so it works in a
-temporary folder.
+temporary folder. Tune is given trials by number, ahead of time, so that a process that has finished one takes the
+next; what a trial's settings are it learns through the store actor, once the search has proposed them.
 """
 
 import json
 import logging
 import os
 import tempfile
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from ray import tune
@@ -30,11 +32,11 @@ class Course(Protocol):
 
     stopping: bool
 
-    def ask(self) -> tuple[int, str] | None:
-        """The next trial's number and settings (JSON); None for later or never."""
+    def unfinished(self) -> list[int]:
+        """The numbers of the trials to run, in the order in which they become ready."""
 
-    def exhausted(self) -> bool:
-        """Whether all trials have been handed out."""
+    def ready(self) -> list[tuple[int, str]]:
+        """Trials whose settings (JSON) have become known since the last call."""
 
     def heard(self, number: int, message: dict) -> None:
         """A trial reports."""
@@ -54,22 +56,27 @@ class Outside:
 
 
 class CourseSearcher(Outside, Searcher):
-    """Tune's side of a `Course`."""
+    """Tune's side of a `Course`. `post(number, settings)` tells the trials their settings."""
 
-    def __init__(self, course: Course, concurrent: int):
+    def __init__(self, course: Course, post: Callable[[int, str], Any], concurrent: int):
         super().__init__()
-        self.course, self.concurrent = course, concurrent
+        self.course, self.post, self.most = course, post, 2 * concurrent
+        self.left = course.unfinished()
         self.numbers: dict[str, int] = {}
+        self._post_ready()
+
+    def _post_ready(self) -> None:
+        for number, settings in self.course.ready():
+            self.post(number, settings)
 
     def suggest(self, trial_id: str) -> dict | str | None:
-        """The next trial's config."""
-        if self.course.stopping or self.course.exhausted():
+        """The next trial: its number."""
+        if self.course.stopping or not self.left:
             return Searcher.FINISHED
-        asked = self.course.ask() if len(self.numbers) < self.concurrent else None
-        if asked is None:
+        if len(self.numbers) >= self.most:
             return None
-        self.numbers[trial_id], settings = asked
-        return {"trial": asked[0], "settings": settings}
+        self.numbers[trial_id] = self.left.pop(0)
+        return {"trial": self.numbers[trial_id]}
 
     def on_trial_result(self, trial_id: str, result: dict) -> None:
         """A message from a trial's process."""
@@ -80,6 +87,7 @@ class CourseSearcher(Outside, Searcher):
         """The end of a trial, good or bad."""
         if (number := self.numbers.pop(trial_id, None)) is not None:
             self.course.ended(number, error)
+            self._post_ready()
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the study is in its own storage."""
@@ -102,20 +110,19 @@ class CourseStopper(Outside, tune.Stopper):
         return self.course.stopping
 
 
-def run(course: Course, handles: Handles, shared: Any, left: int, concurrent: int) -> None:
-    """Run the `left` trials of the course, `concurrent` at a time, until they have ended or the course stops."""
+def run(course: Course, handles: Handles, shared: Any, concurrent: int) -> None:
+    """Run the course's trials, `concurrent` at a time, until they have ended or the course stops."""
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(concurrent)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     logging.getLogger("ray.train").setLevel(logging.CRITICAL)
+    searcher = CourseSearcher(course, handles.store.post.remote, concurrent)
     trainable = tune.with_resources(
         tune.with_parameters(trial_function, handles=handles, shared=shared), {"cpu": 1}
     )
     with tempfile.TemporaryDirectory(prefix="steerheal-tune-") as scratch:
         tune.Tuner(
             trainable,
-            tune_config=tune.TuneConfig(
-                search_alg=CourseSearcher(course, concurrent), num_samples=left, reuse_actors=True
-            ),
+            tune_config=tune.TuneConfig(search_alg=searcher, num_samples=len(searcher.left), reuse_actors=True),
             run_config=tune.RunConfig(
                 name="sweep",
                 storage_path=scratch,
