@@ -153,7 +153,7 @@ def measure_healing(m: Measurer) -> list[dict]:
 
 def measure_rounds(m: Measurer, rounds: int) -> list[dict]:
     """Several rounds of nll and of kl_rev with lam 1; each record gets the reading of its canaries."""
-    space = load_space(DATA / "card.yaml", [f"rounds={rounds}", f"vignettes={LONG_VIGNETTES}"])
+    space = load_space(DATA / "card.yaml", [f"rounds={rounds}", f"evaluate.vignettes={LONG_VIGNETTES}"])
     made = []
     for params in LONG_RUN:
         records = run_trial(space.trial(params), m.data, m.model, m.stages, _say)["records"]
