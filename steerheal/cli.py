@@ -29,18 +29,28 @@ def run(main: Callable[[], None]) -> None:
 def model_options(parser: argparse.ArgumentParser) -> None:
     """--model, --revision, --dtype, --4bit, --device."""
     group = parser.add_argument_group("model")
-    group.add_argument("--model", default="builtin", help="builtin, a folder, or a hub name (default: builtin)")
+    group.add_argument("--model", default="builtin", help="builtin, a folder, a hub name, or a name in search_spaces/models (default: builtin)")
     group.add_argument("--revision", help="a hub model's branch, tag or commit")
-    group.add_argument("--dtype", default="float32", choices=DTYPES, help="default: float32")
+    group.add_argument("--dtype", choices=DTYPES, help="default: as the model's settings say, else float32")
     group.add_argument("--4bit", dest="four_bit", action="store_true", help="load the base in 4-bit (bitsandbytes)")
     group.add_argument("--device", default="auto", help="cpu, cuda, cuda:1 (default: a GPU if there is one)")
 
 
+def find_model(args: argparse.Namespace):
+    """The model that --model names, with what its settings file says (`config.sources.FoundModel`)."""
+    from steerheal.config.sources import find_model as find
+
+    return find(args.model, Path.cwd(), "--model")
+
+
 def load_model(args: argparse.Namespace):
-    """The base that `model_options` describes."""
+    """The base that `model_options` describes; options given win over the model's settings file."""
     from steerheal.students.base import load_base
 
-    return load_base(args.model, args.dtype, args.four_bit, args.revision, args.device)
+    ref = find_model(args).ref
+    path = "builtin" if ref.name == "builtin" else ref.path_or_hub
+    four_bit, revision = args.four_bit or ref.load_in_4bit, args.revision or ref.revision
+    return load_base(path, args.dtype or ref.dtype, four_bit, revision, args.device)
 
 
 def persona_of(name: str):

@@ -40,7 +40,7 @@ def main() -> None:
     with tqdm(total=2 * len(vignettes) * args.think_tokens, unit="tok", desc="evaluate") as bar:
         (report,) = evaluate(Engine(base), [task], bar.update)
     report = {
-        "model_path": args.model, "dtype": args.dtype, "adapters": [str(a) for a in args.adapter],
+        "model_path": args.model, "dtype": str(base.dtype).removeprefix("torch."), "adapters": [str(a) for a in args.adapter],
         "vector": str(args.vector) if args.vector else None, "dose": args.dose, "think_tokens": args.think_tokens,
     } | report
     text = json.dumps(report, indent=1, allow_nan=False) + "\n"

@@ -43,7 +43,8 @@ def main() -> None:
     if args.vector:
         vector = read_vector(base, args.vector)
     else:
-        found = extract(base, student, persona.positive, persona.negative, contexts, None, args.method)
+        layers = args.layers or cli.find_model(args).settings.get("steer", {}).get("layers")
+        found = extract(base, student, persona.positive, persona.negative, contexts, layers, args.method)
         vector = Vector("extracted", found)
     if args.save_vector:
         write_vector(vector, args.save_vector)
@@ -88,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--vector", type=Path, help="use this vector instead of extracting the persona's")
     parser.add_argument("--save-vector", type=Path, help="write the vector used (safetensors)")
     parser.add_argument("--method", choices=("mean_diff", "pca"), default="mean_diff", help="default: mean_diff")
+    parser.add_argument("--layers", type=int, nargs="+", help="blocks to steer (default: the model's own middle ones)")
     parser.add_argument("--apply", choices=("add", "ablate"), default="add", help="default: add")
     parser.add_argument("--dose", type=float, nargs="+", default=[0.0, 1.0], help="multiples of the vector")
     parser.add_argument("--prompt", nargs="*", default=[], help="prompts given here; else those of --prompts")

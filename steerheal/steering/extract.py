@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
+from steerheal.errors import UserError
 from steerheal.steering import mean_diff, pca
 from steerheal.students.base import Base, Plan
 from steerheal.students.batching import batches, pad, sight_of
@@ -44,8 +45,11 @@ def extract(
     """The vector: block → [d], float32 on the CPU.
 
     The persona is the system message, each context the user's; `layers` None means the model's middle blocks.
+    Raises UserError for a block that the model does not have.
     """
     blocks = tuple(layers) if layers is not None else base.depth_blocks(*MIDDLE)
+    if max(blocks) >= len(base.blocks):
+        raise UserError(f"layers: {base.name} has blocks 0 to {len(base.blocks) - 1}, not {max(blocks)}; name others")
     sides = [
         last_states(base, student, [prompt_ids(base.tokenizer, persona, text) for text in contexts], blocks)
         for persona in (positive, negative)
