@@ -26,6 +26,12 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(130)
 
 
+def python() -> str:
+    """The interpreter as a command to type: the one of an environment below this folder by its path."""
+    here, environment = Path.cwd(), Path(sys.prefix)
+    return str(environment.relative_to(here) / "bin" / "python") if environment.is_relative_to(here) else "python"
+
+
 def model_options(parser: argparse.ArgumentParser) -> None:
     """--model, --revision, --dtype, --4bit, --device."""
     group = parser.add_argument_group("model")

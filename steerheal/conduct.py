@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from steerheal import __version__, yaml_io
+from steerheal import __version__, cli, yaml_io
 from steerheal.actors import cluster as clusters
 from steerheal.actors import tuner
 from steerheal.actors.trial import Shared
@@ -32,6 +32,7 @@ from steerheal.trial_data import TrialData
 
 POLL_SECONDS = 1.0
 INTERRUPTED = "interrupted"
+MLFLOW_UI = ("-m", "mlflow", "ui", "--backend-store-uri")
 
 
 def load_worker(model: ModelRef, store_root: str, slots: int, device: str) -> Any:
@@ -230,7 +231,7 @@ def _next(sweep: Sweep, folder: RunFolder, adapters: list[Path], resume_command:
     """What to do with the results."""
     lines = [("see the tables", f"{folder.path}/trials.csv")]
     if not sweep.tracker.away:
-        lines.append(("compare in a browser", shlex.join(["mlflow", "ui", "--backend-store-uri", sweep.tracker.shown_uri])))
+        lines.append(("compare in a browser", shlex.join([cli.python(), *MLFLOW_UI, sweep.tracker.shown_uri])))
     if adapters:
         lines.append(("use the best adapter", f"{adapters[0]}/README.md"))
     if sweep.study.grid is None:

@@ -98,7 +98,7 @@ def check_same(space: Space, folder: RunFolder) -> None:
 
 def command(arguments: argparse.Namespace, name: str) -> str:
     """The command that goes on with this run."""
-    words = ["python", "-m", "steerheal.tune", str(arguments.space)]
+    words = [cli.python(), "-m", "steerheal.tune", str(arguments.space)]
     for override in arguments.overrides:
         words += ["--set", override]
     if arguments.name:
