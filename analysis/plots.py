@@ -12,7 +12,15 @@ import pandas
 import seaborn
 
 VERDICT_ORDER = ["ok", "weak", "broad", "no-op", "wrong way", "damaged", "broken"]
-MARKERS = {"ok": "o", "weak": "v", "broad": "D", "no-op": "s", "wrong way": "<", "damaged": "P", "broken": "X"}
+MARKERS = {
+    "ok": "o",
+    "weak": "v",
+    "broad": "D",
+    "no-op": "s",
+    "wrong way": "<",
+    "damaged": "P",
+    "broken": "X",
+}
 
 LEAST_SPAN = 0.01
 
@@ -48,9 +56,15 @@ def trait_against_coherence(trials: pandas.DataFrame) -> plt.Figure:
     """Gain against coherence, one mark per trial: shape by verdict, colour by regulariser."""
     figure, axes = plt.subplots(figsize=(7, 5))
     seaborn.scatterplot(
-        trials, x="gain", y="coherence", hue="reg" if "reg" in trials else None, style="verdict",
+        trials,
+        x="gain",
+        y="coherence",
+        hue="reg" if "reg" in trials else None,
+        style="verdict",
         style_order=[verdict for verdict in VERDICT_ORDER if verdict in set(trials["verdict"])],
-        markers=MARKERS, s=70, ax=axes,
+        markers=MARKERS,
+        s=70,
+        ax=axes,
     )
     axes.set(xlabel="gain (nats moved as intended, against base)", ylabel="coherence")
     axes.axvline(0, color="grey", linewidth=0.8)
@@ -61,7 +75,7 @@ def trait_against_coherence(trials: pandas.DataFrame) -> plt.Figure:
 
 
 def no_drama(axes: plt.Axes) -> None:
-    """A coherence axis spans a hundredth at least: smaller differences are mostly noise, and should look it."""
+    """A coherence axis spans a hundredth at least: smaller differences are noise, and should look it."""
     low, high = axes.get_ylim()
     if high - low < LEAST_SPAN:
         top = min((low + high + LEAST_SPAN) / 2, 1 + LEAST_SPAN / 20)

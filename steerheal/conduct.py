@@ -102,15 +102,20 @@ def _title(space: Space, folder: RunFolder, resuming: bool) -> str:
     state = f"resumes {folder.path}" if resuming else f"runs into {folder.path}"
     trials = f"{space.trials} trial{'s' if space.trials > 1 else ''}"
     rounds = f"{space.rounds} round{'s' if space.rounds > 1 else ''}"
-    return f"steerheal {__version__}: {space.name} {state}: {trials} of {rounds}, seeds {seeds}, model {space.model.name}"
+    what = f"{trials} of {rounds}, seeds {seeds}, model {space.model.name}"
+    return f"steerheal {__version__}: {space.name} {state}: {what}"
 
 
 def _study(space: Space, folder: RunFolder) -> Study:
-    """The sampler's seed comes from what is searched, so that equal spaces propose equal trials wherever they lie."""
+    """The sampler's seed comes from what is searched, so that equal spaces propose equal trials wherever they
+    lie.
+    """
     asked = {key: space.resolved()[key] for key in ("name", "search", "objective", "seeds", "rounds")}
     seed = int.from_bytes(hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).digest()[:4])
     grid = space.grid() if space.sampler == "grid" or not space.dimensions else None
-    return Study(folder.path / "optuna.db", space.dimensions, grid, seed, space.trials, space.resources.concurrent)
+    return Study(
+        folder.path / "optuna.db", space.dimensions, grid, seed, space.trials, space.resources.concurrent
+    )
 
 
 def _tags(space: Space, model: str) -> dict[str, str]:
@@ -129,7 +134,8 @@ def _told(folder: RunFolder) -> list[dict]:
     """Finished trials with their rounds and files, for a tracker that may not know them yet."""
     records = folder.records
     return [
-        row | {
+        row
+        | {
             "records": [record for record in records if record["trial"] == row["trial"]],
             "files": [folder.completions(row["trial"])],
         }
@@ -189,7 +195,9 @@ def _adapters(sweep: Sweep, folder: RunFolder, export: Export | None) -> list[Pa
         return []
 
 
-def _conclude(sweep: Sweep, folder: RunFolder, counts: dict, adapters: list[Path], resume_command: str) -> int:
+def _conclude(
+    sweep: Sweep, folder: RunFolder, counts: dict, adapters: list[Path], resume_command: str
+) -> int:
     """Plots, leaderboard, the next commands."""
     display, rows = sweep.display, folder.trials
     order = ranking(rows)
@@ -223,15 +231,22 @@ def _plots(path: Path, display: Display) -> list[Path]:
 def _shares(counts: dict) -> str:
     """`stage results: extract 1 computed, 23 shared; …`"""
     stages = dict.fromkeys([*counts["misses"], *counts["hits"]])
-    parts = [f"{stage} {counts['misses'].get(stage, 0)} computed, {counts['hits'].get(stage, 0)} shared" for stage in stages]
+    parts = [
+        f"{stage} {counts['misses'].get(stage, 0)} computed, {counts['hits'].get(stage, 0)} shared"
+        for stage in stages
+    ]
     return f"stage results: {'; '.join(parts) or 'none asked for'}"
 
 
-def _next(sweep: Sweep, folder: RunFolder, adapters: list[Path], resume_command: str) -> list[tuple[str, str]]:
+def _next(
+    sweep: Sweep, folder: RunFolder, adapters: list[Path], resume_command: str
+) -> list[tuple[str, str]]:
     """What to do with the results."""
     lines = [("see the tables", f"{folder.path}/trials.csv")]
     if not sweep.tracker.away:
-        lines.append(("compare in a browser", shlex.join([cli.python(), *MLFLOW_UI, sweep.tracker.shown_uri])))
+        lines.append(
+            ("compare in a browser", shlex.join([cli.python(), *MLFLOW_UI, sweep.tracker.shown_uri]))
+        )
     if adapters:
         lines.append(("use the best adapter", f"{adapters[0]}/README.md"))
     if sweep.study.grid is None:

@@ -16,11 +16,16 @@ Export = Callable[[Sequence[str]], Mapping[str, bytes]]
 
 
 def write_adapters(
-    path: Path, store: FolderStore, rows: Sequence[Mapping[str, Any]], order: Sequence[int], export: Export | None
+    path: Path,
+    store: FolderStore,
+    rows: Sequence[Mapping[str, Any]],
+    order: Sequence[int],
+    export: Export | None,
 ) -> list[Path]:
     """`adapters/best`, then one folder per seed of the top few trials; what was written, best first.
 
-    `export` makes one adapter of a history of several rounds; without it (no model at hand) those are left out.
+    `export` makes one adapter of a history of several rounds; without it (no model at hand) those are left
+    out.
     """
     by_number = {row["trial"]: row for row in rows}
     chosen = [by_number[number] for number in order if by_number[number]["verdict"] in WORTH_KEEPING][:TOP]
@@ -53,10 +58,14 @@ def _write(target: Path, files: Mapping[str, bytes], readme: str) -> None:
 
 def _readme(row: Mapping[str, Any], seed: str) -> str:
     summary = row["summary"]
-    figures = [f"{name} {summary[name]:.4g}" for name in ("gain", "coherence", "slope") if summary.get(name) is not None]
-    return f"""# Trial {row['trial']}, seed {seed}
+    figures = [
+        f"{name} {summary[name]:.4g}"
+        for name in ("gain", "coherence", "slope")
+        if summary.get(name) is not None
+    ]
+    return f"""# Trial {row["trial"]}, seed {seed}
 
-Verdict {row['verdict']}; over the trial's seeds: {', '.join(figures)}. A LoRA adapter for the base named in
+Verdict {row["verdict"]}; over the trial's seeds: {", ".join(figures)}. A LoRA adapter for the base named in
 `adapter_config.json`; `base` is that model, as `transformers` loads it, and FOLDER is this folder:
 
     from peft import PeftModel

@@ -1,4 +1,4 @@
-"""What a user sees while a sweep runs: a live table and bars on a terminal, plain lines when piped to a file."""
+"""What a user sees while a sweep runs: a live table and bars on a terminal, plain lines when piped."""
 
 import threading
 import time
@@ -11,7 +11,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-STYLES = {"ok": "green", "broad": "yellow", "weak": "yellow", "no-op": "dim", "wrong way": "red", "damaged": "red"}
+STYLES = {
+    "ok": "green",
+    "broad": "yellow",
+    "weak": "yellow",
+    "no-op": "dim",
+    "wrong way": "red",
+    "damaged": "red",
+}
 FINISHED_SHOWN = 8
 PLAIN_SECONDS = 20.0
 PIPED_WIDTH = 140
@@ -26,7 +33,10 @@ def figure(value: Any, digits: int = 3) -> str:
 
 def params_text(params: Mapping[str, Any]) -> str:
     """`reg kl_rev, lam 0.31, wd 10`."""
-    parts = [f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in params.items()]
+    parts = [
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in params.items()
+    ]
     return ", ".join(parts) or "no searched setting"
 
 
@@ -60,8 +70,12 @@ class Display:
         self.computing: list[dict[str, Any]] = []
         self.began = self.spoke = time.monotonic()
         self.bars = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-            TextColumn("{task.fields[eta]}"), console=console,
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[eta]}"),
+            console=console,
         )
         self.bar = self.bars.add_task("trials", total=total, eta="")
         self.live = Live(get_renderable=self._render, console=console, refresh_per_second=4, transient=True)
@@ -174,7 +188,9 @@ def trial_line(row: Mapping[str, Any], total: int) -> str:
 
 def leaderboard(rows: Sequence[Mapping[str, Any]], order: Sequence[int], limit: int = 10) -> Table:
     """The finished trials, best first as `order` (trial numbers) says."""
-    table = Table(title="Leaderboard (lowest slope first among the trials with verdict ok)", title_justify="left")
+    table = Table(
+        title="Leaderboard (lowest slope first among the trials with verdict ok)", title_justify="left"
+    )
     for name in ("trial", "verdict", "slope", "gain", "coherence", "retain", "settings"):
         table.add_column(name, justify="left" if name in ("verdict", "settings") else "right")
     by_number = {row["trial"]: row for row in rows}

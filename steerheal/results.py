@@ -1,8 +1,8 @@
 """What a sweep leaves behind: `tune_runs/<name>/`, written by the driver alone.
 
-`trials.jsonl` is the truth: a trial is finished when its line is there, whole. Its rounds in `records.jsonl` are
-appended before it, and the tables (CSV, Parquet) are views that are written anew. Lines are fsynced; a torn last
-line (a kill in the middle of a write) is dropped on reading and cut off before the next append.
+`trials.jsonl` is the truth: a trial is finished when its line is there, whole. Its rounds in `records.jsonl`
+are appended before it, and the tables (CSV, Parquet) are views that are written anew. Lines are fsynced; a
+torn last line (a kill in the middle of a write) is dropped on reading and cut off before the next append.
 """
 
 import json
@@ -48,7 +48,9 @@ def read_lines(path: Path) -> list[dict]:
             rows.append(json.loads(line))
         except ValueError:
             if position < len(lines) - 1:
-                raise UserError(f"{path}: line {position + 1}: not JSON; restore the file or remove the line") from None
+                raise UserError(
+                    f"{path}: line {position + 1}: not JSON; restore the file or remove the line"
+                ) from None
     return rows
 
 
@@ -98,7 +100,7 @@ class RunFolder:
             write_jsonl(self.path / RECORDS, rows)
 
     def finish(self, row: Mapping, records: Iterable[Mapping], completions: Iterable[Mapping]) -> None:
-        """A trial has ended: its completions, its rounds, then the line that makes it count, then the tables."""
+        """A trial has ended: its completions, its rounds, then the line that counts, then the tables."""
         number = row["trial"]
         write_jsonl(self.completions(number), [finite(line) for line in completions])
         append_lines(self.path / RECORDS, ({"trial": number} | record for record in records))
@@ -113,14 +115,23 @@ class RunFolder:
 
 
 def flat_row(row: Mapping) -> dict[str, Any]:
-    """A trial's row as the tables hold it: number, parameters, verdict and figures, and where its rounds are told."""
-    params = {name: json.dumps(value) if isinstance(value, list) else value for name, value in row["params"].items()}
+    """A trial's row as the tables hold it: number, parameters, verdict and figures, and where its rounds are
+    told.
+    """
+    params = {
+        name: json.dumps(value) if isinstance(value, list) else value for name, value in row["params"].items()
+    }
     figures = {name: value for name, value in row["summary"].items() if isinstance(value, int | float | str)}
     figures |= {name: None for name, value in row["summary"].items() if value is None}
-    return {"trial": row["trial"], "verdict": row["verdict"]} | params | figures | {
-        "seconds": row["seconds"],
-        "message": row["message"],
-    }
+    return (
+        {"trial": row["trial"], "verdict": row["verdict"]}
+        | params
+        | figures
+        | {
+            "seconds": row["seconds"],
+            "message": row["message"],
+        }
+    )
 
 
 def fresh_name(out: Path, wanted: str) -> str:

@@ -1,8 +1,8 @@
 """The search: Optuna's ask and tell, driven by our own records.
 
-Trials are asked in batches: batch k + 1 is sampled when batch k is told, with the sampler seeded by the trial's
-number, so the same space proposes the same trials whatever finished first. The study lives in sqlite; a trial that
-was interrupted is told FAIL and tried again under its own number.
+Trials are asked in batches: batch k + 1 is sampled when batch k is told, with the sampler seeded by the
+trial's number, so the same space proposes the same trials whatever finished first. The study lives in sqlite;
+a trial that was interrupted is told FAIL and tried again under its own number.
 """
 
 import hashlib
@@ -86,7 +86,9 @@ class Study:
                 self._open(number, _params(latest[number]) if number in latest else None)
 
     def ask(self) -> Asked | None:
-        """The next trial; None while others have to end first (the whole batch, if sampled), or when there is none."""
+        """The next trial; None while others have to end first (the whole batch, if sampled), or when there is
+        none.
+        """
         if not self.waiting and self.asked < self.trials:
             room = self.batch - len(self.open) if self.grid is not None or not self.open else 0
             for number in range(self.asked, min(self.asked + room, self.trials)):
@@ -99,7 +101,9 @@ class Study:
         self._tell(self.open.pop(number), standing)
 
     def _open(self, number: int, params: Mapping[str, Any] | None) -> None:
-        """Ask Optuna for trial `number`: with these parameters, or sampled and, while there is choice, not a repeat."""
+        """Ask Optuna for trial `number`: with these parameters, or sampled and, while there is choice, not a
+        repeat.
+        """
         for attempt in range(ATTEMPTS):
             trial, chosen = self._sample(_seed(self.seed, number, attempt), params)
             if params is not None or attempt == ATTEMPTS - 1 or json.dumps(chosen) not in self.known:
@@ -131,7 +135,7 @@ class Study:
 
 
 def _seed(seed: int, number: int, attempt: int) -> int:
-    """A seed per trial number, so that a trial's proposal does not depend on how often the sweep was resumed."""
+    """A seed per trial number, so that a trial's proposal does not depend on how often the sweep resumed."""
     return int.from_bytes(hashlib.sha256(f"{seed} {number} {attempt}".encode()).digest()[:4])
 
 

@@ -1,7 +1,8 @@
 """One sweep: what is asked, what comes back, and what is kept of it. Knows nothing of Ray.
 
-A trial's messages are held in memory until it ends; then its files, its line in the records, its place in the study,
-its line on the screen and its MLflow run follow, in this order, so that a kill at any point loses or doubles nothing.
+A trial's messages are held in memory until it ends; then its files, its line in the records, its place in the
+study, its line on the screen and its MLflow run follow, in this order, so that a kill at any point loses or
+doubles nothing.
 """
 
 import time
@@ -24,7 +25,13 @@ class Sweep:
     """A `actors.tuner.Course`."""
 
     def __init__(
-        self, space: Space, folder: RunFolder, study: Study, store: FolderStore, display: Display, tracker: Tracker
+        self,
+        space: Space,
+        folder: RunFolder,
+        study: Study,
+        store: FolderStore,
+        display: Display,
+        tracker: Tracker,
     ):
         self.space, self.folder, self.study, self.store = space, folder, study, store
         self.display, self.tracker = display, tracker
@@ -62,7 +69,7 @@ class Sweep:
         return found
 
     def heard(self, number: int, message: Mapping[str, Any]) -> None:
-        """A round's record, or the trial's outcome. A trial that was begun again repeats its first records."""
+        """A round's record, or the trial's outcome. A trial begun again repeats its first records."""
         if "outcome" in message:
             self.outcomes[number] = message["outcome"]
             return
@@ -85,7 +92,9 @@ class Sweep:
                 self.stop(outcome["lost"])
             self.display.dropped(number)
             return
-        records = [self.records[number][mark] for mark in sorted(self.records[number], key=lambda mark: mark[::-1])]
+        records = [
+            self.records[number][mark] for mark in sorted(self.records[number], key=lambda mark: mark[::-1])
+        ]
         row = self._row(number, outcome, records)
         try:
             self.folder.finish(row, records, self._completions(records))

@@ -1,8 +1,10 @@
-"""MLflow beside the files: a parent run per sweep, a child per trial, rounds as steps. Only the driver writes.
+"""MLflow beside the files: a parent run per sweep, a child per trial, rounds as steps. Only the driver
+writes.
 
-Everything happens on one thread behind a queue, so a slow server never holds the sweep up; when the store is away a
-line says so and the sweep goes on with its files, from which a later `--resume` logs what is missing. `mlflow.json`
-in the run's folder remembers the run ids, so a resumed sweep reopens its runs. Only fields named here are logged.
+Everything happens on one thread behind a queue, so a slow server never holds the sweep up; when the store is
+away a line says so and the sweep goes on with its files, from which a later `--resume` logs what is missing.
+`mlflow.json` in the run's folder remembers the run ids, so a resumed sweep reopens its runs. Only fields
+named here are logged.
 """
 
 import json
@@ -54,7 +56,9 @@ class Tracker:
         return CREDENTIALS.sub("://", own) if own else f"sqlite:///{self.folder.parent / 'mlflow.db'}"
 
     def open(self, title: str, space: Path, tags: Mapping[str, str], finished: Iterable[Mapping]) -> None:
-        """Open the store and the parent run; log finished trials (of an earlier run) that it does not know yet."""
+        """Open the store and the parent run; log finished trials (of an earlier run) that it does not know
+        yet.
+        """
         self.thread.start()
         self._later(self._open, title, space, dict(tags), list(finished))
 
@@ -94,9 +98,9 @@ class Tracker:
                 do(*arguments)
             except Exception as error:
                 self.away = True
-                lines = CREDENTIALS.sub("://", str(error)).strip().splitlines()
+                told = CREDENTIALS.sub("://", str(error)).strip()[:160].partition("\n")[0]
                 self.say(
-                    f"MLflow at {self.shown_uri} is away ({type(error).__name__}: {lines[0][:160] if lines else ''}); "
+                    f"MLflow at {self.shown_uri} is away ({type(error).__name__}: {told}); "
                     "the sweep goes on with its files, and --resume logs what is missing"
                 )
 
@@ -108,7 +112,9 @@ class Tracker:
         local = self.uri.startswith("sqlite:")
         place = (self.folder.parent / "mlflow").resolve().as_uri() if local else None
         self.experiment_id = (
-            found.experiment_id if found else self.client.create_experiment(self.experiment, artifact_location=place)
+            found.experiment_id
+            if found
+            else self.client.create_experiment(self.experiment, artifact_location=place)
         )
         if (self.folder / REMEMBERED).exists():
             self.ids = json.loads((self.folder / REMEMBERED).read_text())
@@ -140,7 +146,9 @@ class Tracker:
         return self.client.create_run(self.experiment_id, run_name=name, tags=dict(tags)).info.run_id
 
     def _save(self) -> None:
-        write_json(self.folder / REMEMBERED, self.ids | {"uri": self.shown_uri, "experiment": self.experiment_id})
+        write_json(
+            self.folder / REMEMBERED, self.ids | {"uri": self.shown_uri, "experiment": self.experiment_id}
+        )
 
     def _started(self, number: int, params: dict[str, Any]) -> None:
         from mlflow.entities import Param
@@ -149,7 +157,9 @@ class Tracker:
         if run:
             self.client.update_run(run, status="RUNNING")
             return
-        self.ids["trials"][str(number)] = run = self._run(f"trial {number}", {"kind": "trial", "trial": str(number)})
+        self.ids["trials"][str(number)] = run = self._run(
+            f"trial {number}", {"kind": "trial", "trial": str(number)}
+        )
         self._save()
         self.client.log_batch(run, params=[Param(name, str(value)) for name, value in params.items()])
 
@@ -216,11 +226,15 @@ def final_metrics(summary: Mapping[str, Any]) -> dict[str, float]:
 
 
 def round_metrics(record: Mapping[str, Any]) -> list[tuple[str, int, float]]:
-    """(name, step, value): the round's figures with the round as the step, the heal's curves with their own steps."""
+    """(name, step, value): the round's figures with the round as the step, the heal's curves with their own
+    steps.
+    """
     step = record["round"]
     metrics = [(f"round/{name}", step, record[name]) for name in ROUND_METRICS if _number(record.get(name))]
     collected = record.get("collect") or {}
-    metrics += [(f"collect/{name}", step, collected[name]) for name in COLLECT_METRICS if _number(collected.get(name))]
+    metrics += [
+        (f"collect/{name}", step, collected[name]) for name in COLLECT_METRICS if _number(collected.get(name))
+    ]
     metrics += [(f"drops/{gate}", step, value) for gate, value in (collected.get("drops") or {}).items()]
     for foundation, value in (record.get("nats") or {}).items():
         if _number(value):

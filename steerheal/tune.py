@@ -32,9 +32,10 @@ examples:
       extend a sweep, finished or not
 
 Results are in OUT/NAME: trials.csv, records.jsonl, completions, adapters, plots. A run that exists is never
-overwritten: without --resume the next run of a space is called NAME-2, NAME-3, and so on. What an earlier run has
-computed is taken from OUT/store, so an equal run takes seconds. Ctrl-C stops cleanly, a second one at once.
-Exit code: 0 finished, 1 could not go on (--resume can), 2 wrong input (nothing is written), 130 interrupted.
+overwritten: without --resume the next run of a space is called NAME-2, NAME-3, and so on. What an earlier
+run has computed is taken from OUT/store, so an equal run takes seconds. Ctrl-C stops cleanly, a second one
+at once.
+Exit code: 0 finished, 1 could not go on (--resume can), 2 wrong input (nothing written), 130 interrupted.
 """
 
 
@@ -57,17 +58,26 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(
         prog="python -m steerheal.tune",
-        description="Run a sweep: steer, filter, heal and evaluate, over the settings that a space file searches.",
+        description="Run a sweep: steer, filter, heal, evaluate, over what a space file searches.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("space", metavar="SPACE.yaml", type=Path, help="what is asked, fixed and searched")
     made.add_argument(
-        "--set", dest="overrides", metavar="KEY=VALUE", action="append", default=[], help="override a key of the space"
+        "--set",
+        dest="overrides",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="override a key of the space",
     )
-    made.add_argument("--resume", action="store_true", help="go on with the latest run of this space (or of --name)")
+    made.add_argument(
+        "--resume", action="store_true", help="go on with the latest run of this space (or of --name)"
+    )
     made.add_argument("--name", help="the run's name; by default the space's, with a number if it is taken")
-    made.add_argument("--out", metavar="FOLDER", type=Path, default=Path("tune_runs"), help="default: tune_runs")
+    made.add_argument(
+        "--out", metavar="FOLDER", type=Path, default=Path("tune_runs"), help="default: tune_runs"
+    )
     return made
 
 

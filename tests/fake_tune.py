@@ -1,4 +1,4 @@
-"""`python -m steerheal.tune` with the fake worker, for tests of the command: `python fake_tune.py SPACE ...`."""
+"""`python -m steerheal.tune` with the fake worker, for tests of the command line."""
 
 from pathlib import Path
 

@@ -1,4 +1,6 @@
-"""A worker without a model: the stages' results as simple arithmetic on the jobs, for tests of what lies around them."""
+"""A worker without a model: the stages' results as simple arithmetic on the jobs, for tests of what lies
+around them.
+"""
 
 import json
 import math
@@ -19,7 +21,8 @@ ADAPTER = {"peft_type": "LORA", "r": 1, "lora_alpha": 1, "target_modules": ["q_p
 class FakeWorker:
     """Every run of a job leaves a file in `root/ran` named after its stage and key, so tests can count.
 
-    A trap is a file in `root/traps` named after a stage: `die` ends the process, `fail` fails the job, `sleep N` waits.
+    A trap is a file in `root/traps` named after a stage: `die` ends the process, `fail` fails the job, `sleep
+    N` waits.
     """
 
     facts = SimpleNamespace(fingerprint="fake")
@@ -37,7 +40,10 @@ class FakeWorker:
 
     def export(self, student) -> dict[str, bytes]:
         """As many ranks as rounds."""
-        return {"adapter_config.json": json.dumps(ADAPTER | {"r": len(student)}).encode(), "adapter_model.safetensors": b""}
+        return {
+            "adapter_config.json": json.dumps(ADAPTER | {"r": len(student)}).encode(),
+            "adapter_model.safetensors": b"",
+        }
 
     def _run(self, job: Job) -> Result | Exception:
         trap = self.root / "traps" / job.stage
@@ -60,16 +66,38 @@ class FakeWorker:
 
     def _collect(self, job):
         kept = job.steering.dose < 1.5
-        text = {"prompt_id": "p", "prompt": "Hello?", "text": f"seed {job.seed}", "kept": kept, "ids": [1], "prompt_ids": [2]}
-        lines = "".join(json.dumps(text | {"sample": sample, "gate": None if kept else "perplexity"}) + "\n" for sample in range(3))
+        text = {
+            "prompt_id": "p",
+            "prompt": "Hello?",
+            "text": f"seed {job.seed}",
+            "kept": kept,
+            "ids": [1],
+            "prompt_ids": [2],
+        }
+        lines = "".join(
+            json.dumps(text | {"sample": sample, "gate": None if kept else "perplexity"}) + "\n"
+            for sample in range(3)
+        )
         summary = {
-            "kappa": 1.0, "dose": job.steering.dose, "rungs": [], "generated": 3, "kept": 3 * kept, "survival": float(kept),
-            "mean_perplexity": 2.0, "drops": {} if kept else {"perplexity": 3}, "batches": 1, "tokens": 3, "starved": not kept,
+            "kappa": 1.0,
+            "dose": job.steering.dose,
+            "rungs": [],
+            "generated": 3,
+            "kept": 3 * kept,
+            "survival": float(kept),
+            "mean_perplexity": 2.0,
+            "drops": {} if kept else {"perplexity": 3},
+            "batches": 1,
+            "tokens": 3,
+            "starved": not kept,
         }
         return {"completions.jsonl": lines.encode()}, summary
 
     def _heal(self, job):
-        curve = [{"step": step, "nll": 3.0 - step, "divergence": 0.1, "loss": 3.0 - step, "lr": job.heal.lr} for step in range(2)]
+        curve = [
+            {"step": step, "nll": 3.0 - step, "divergence": 0.1, "loss": 3.0 - step, "lr": job.heal.lr}
+            for step in range(2)
+        ]
         effect = 0.9 / (1 + job.heal.lam) + 0.01 * job.seed
         files = {
             "adapter_config.json": json.dumps(ADAPTER).encode(),
@@ -84,9 +112,15 @@ class FakeWorker:
         effect += job.steering.dose if job.steering else 0.0
         nats = dict.fromkeys(FOUNDATIONS, -2.0) | {"authority": -2.0 - effect}
         report = {
-            "vignettes": len(job.vignettes), "unscorable": 0, "nats": nats, "coherence": 0.999 - 0.01 * effect,
+            "vignettes": len(job.vignettes),
+            "unscorable": 0,
+            "nats": nats,
+            "coherence": 0.999 - 0.01 * effect,
             "profile": {name: math.exp(value) for name, value in nats.items()},
-            "accuracy": 0.9, "informedness": 0.9, "nll": 0.1, "intervals": {},
+            "accuracy": 0.9,
+            "informedness": 0.9,
+            "nll": 0.1,
+            "intervals": {},
         }
         return {"rows.jsonl": b""}, report
 

@@ -35,7 +35,9 @@ HUMAN = ("Care", "Fairness", "Loyalty", "Authority", "Sanctity", "Liberty", "Soc
 def write_space(folder: Path, extra: str = "") -> Path:
     """The space file and everything that it names."""
     texts = [{"id": f"t{number}", "text": f"Text number {number}."} for number in range(4)]
-    vignette = {"id": "v", "foundation_coarse": "Care", "text": "You see it."} | {f"human_{name}": 10.0 for name in HUMAN}
+    vignette = {"id": "v", "foundation_coarse": "Care", "text": "You see it."} | {
+        f"human_{name}": 10.0 for name in HUMAN
+    }
     (folder / "persona.yaml").write_text(PERSONA)
     (folder / "canaries.yaml").write_text(CANARIES)
     for name, rows in (("prompts", texts), ("contexts", texts), ("vignettes", [vignette])):

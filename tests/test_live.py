@@ -7,7 +7,11 @@ from rich.console import Console
 from steerheal.live import Display, duration, leaderboard, trial_line
 
 ROW = {
-    "trial": 3, "params": {"reg": "kl_rev", "lam": 0.31234, "layers": [1, 2]}, "verdict": "ok", "message": "", "seconds": 83.0,
+    "trial": 3,
+    "params": {"reg": "kl_rev", "lam": 0.31234, "layers": [1, 2]},
+    "verdict": "ok",
+    "message": "",
+    "seconds": 83.0,
     "summary": {"slope": 0.1234, "gain": 0.5, "coherence": 0.99, "retain": None},
 }
 FAILED = ROW | {"trial": 4, "verdict": "failed", "message": "heal: out of memory", "summary": {}}
@@ -28,7 +32,11 @@ def test_one_plain_line_per_finished_trial_when_piped():
         display.ended(FAILED)
     lines = screen.file.getvalue().splitlines()
     assert len(lines) == 2 and "\x1b" not in "".join(lines)
-    assert "slope   0.123  gain  0.500  coherence 0.9900" in lines[0] and "lam 0.312" in lines[0] and "1 min 23 s" in lines[0]
+    assert (
+        "slope   0.123  gain  0.500  coherence 0.9900" in lines[0]
+        and "lam 0.312" in lines[0]
+        and "1 min 23 s" in lines[0]
+    )
     assert "failed" in lines[1] and "heal: out of memory" in lines[1]
 
 
@@ -63,10 +71,17 @@ def test_leaderboard_shows_what_there_is():
     screen = console()
     screen.print(leaderboard([ROW, FAILED], [3, 4], limit=1))
     shown = screen.file.getvalue()
-    assert "kl_rev" in shown and "0.123" in shown and "1 more in trials.csv" in shown and "failed" not in shown
+    assert (
+        "kl_rev" in shown and "0.123" in shown and "1 more in trials.csv" in shown and "failed" not in shown
+    )
     assert "–" in shown
 
 
 def test_durations():
-    assert [duration(seconds) for seconds in (0.4, 59.6, 3600, 7500)] == ["0 s", "1 min 00 s", "1 h 00 min", "2 h 05 min"]
+    assert [duration(seconds) for seconds in (0.4, 59.6, 3600, 7500)] == [
+        "0 s",
+        "1 min 00 s",
+        "1 h 00 min",
+        "2 h 05 min",
+    ]
     assert trial_line(ROW, 24).startswith("trial  3")

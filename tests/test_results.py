@@ -12,7 +12,11 @@ from steerheal.results import RunFolder, append_lines, fresh_name, latest_run, r
 def row(number, **summary):
     figures = {"gain": 0.5, "coherence": 0.99, "slope": float("nan"), "verdict": "ok"} | summary
     return {
-        "trial": number, "params": {"reg": "nll", "layers": [1, 2]}, "verdict": "ok", "summary": figures, "message": "",
+        "trial": number,
+        "params": {"reg": "nll", "layers": [1, 2]},
+        "verdict": "ok",
+        "summary": figures,
+        "message": "",
         "seconds": 1.0,
     }
 
@@ -27,11 +31,17 @@ def folder(tmp_path):
 
 def test_finished_trials_are_rows_everywhere(folder):
     for number in (1, 0):
-        folder.finish(row(number), [{"seed": 0, "round": 0}, {"seed": 1, "round": 0}], [{"text": "ü", "kept": False}])
+        folder.finish(
+            row(number), [{"seed": 0, "round": 0}, {"seed": 1, "round": 0}], [{"text": "ü", "kept": False}]
+        )
     assert [line["trial"] for line in folder.trials] == [0, 1]
     assert [line["trial"] for line in folder.records] == [1, 1, 0, 0]
     table = pandas.read_csv(folder.path / "trials.csv")
-    assert list(table["trial"]) == [0, 1] and list(table["layers"]) == ["[1, 2]"] * 2 and table["slope"].isna().all()
+    assert (
+        list(table["trial"]) == [0, 1]
+        and list(table["layers"]) == ["[1, 2]"] * 2
+        and table["slope"].isna().all()
+    )
     assert pandas.read_parquet(folder.path / "trials.parquet")["gain"].tolist() == [0.5, 0.5]
     assert read_lines(folder.completions(1)) == [{"text": "ü", "kept": False}]
 

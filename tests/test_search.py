@@ -26,7 +26,9 @@ def worth(number):
 
 
 def run(study, done, stop_after=None, last_first=False):
-    """Ask and tell until the end, or until `stop_after` trials were handed out; `done` is what the records hold."""
+    """Ask and tell until the end, or until `stop_after` trials were handed out; `done` is what the records
+    hold.
+    """
     study.recover(done)
     handed = {}
     while study.asked < study.trials or study.waiting or study.open:
@@ -80,7 +82,9 @@ def test_interrupted_trials_are_tried_again_under_their_number(tmp_path, stop):
 
 
 def test_killed_between_record_and_tell(tmp_path):
-    """The records say finished, the study does not know yet: it is told the recorded standing, and not run again."""
+    """The records say finished, the study does not know yet: it is told the recorded standing, and not run
+    again.
+    """
     study = study_at(tmp_path / "a.db")
     study.recover({})
     asked = study.ask()
@@ -110,7 +114,9 @@ def test_extension_continues_the_numbers(tmp_path):
 def test_constraints_reach_the_study(tmp_path):
     run(study_at(tmp_path / "a.db"), {})
     trials = [trial for trial in stored(tmp_path / "a.db") if "number" in trial.user_attrs]
-    assert all(trial.constraints["verdict"] == worth(trial.user_attrs["number"]).constraint for trial in trials)
+    assert all(
+        trial.constraints["verdict"] == worth(trial.user_attrs["number"]).constraint for trial in trials
+    )
 
 
 def test_grid_is_handed_out_in_order_as_places_become_free(tmp_path):
@@ -135,5 +141,3 @@ def test_batch_waits_for_the_one_before(tmp_path):
     assert study.ask() is None
     study.tell(batch[2].number, worth(2))
     assert study.ask().number == 3
-
-

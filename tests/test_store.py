@@ -37,7 +37,10 @@ def test_failed_put_leaves_nothing(tmp_path):
 def test_every_truncation_and_bit_flip_is_found(tmp_path, capsys):
     payload = bytes(range(64))
     for position in range(0, 64, 5):
-        for damaged in (payload[:position], payload[:position] + bytes([payload[position] ^ 1]) + payload[position + 1 :]):
+        for damaged in (
+            payload[:position],
+            payload[:position] + bytes([payload[position] ^ 1]) + payload[position + 1 :],
+        ):
             store = FolderStore(tmp_path)
             put(store, payload=payload)
             (store.folder(KEY) / "weights.bin").write_bytes(damaged)

@@ -8,13 +8,29 @@ from mlflow import MlflowClient
 from steerheal.tracking import Tracker, round_metrics
 
 RECORD = {
-    "seed": 0, "round": 1, "outcome": "ok", "gain": 0.5, "coherence": 0.99, "slope": None, "kappa": 0.8,
-    "nats": {"care": -1.0}, "collect": {"generated": 9, "kept": 6, "drops": {"loops": 3}},
-    "heal": {"steps": [{"step": 0, "nll": 3.0}, {"step": 1, "nll": 2.0}], "validation": [{"epoch": 0, "nll": 3.1}], "diverged": None},
+    "seed": 0,
+    "round": 1,
+    "outcome": "ok",
+    "gain": 0.5,
+    "coherence": 0.99,
+    "slope": None,
+    "kappa": 0.8,
+    "nats": {"care": -1.0},
+    "collect": {"generated": 9, "kept": 6, "drops": {"loops": 3}},
+    "heal": {
+        "steps": [{"step": 0, "nll": 3.0}, {"step": 1, "nll": 2.0}],
+        "validation": [{"epoch": 0, "nll": 3.1}],
+        "diverged": None,
+    },
     "error": "token=hf_secret",
 }
 ROW = {
-    "trial": 3, "params": {"reg": "nll", "layers": [1, 2]}, "verdict": "ok", "message": "", "seconds": 1.0, "seeds": 1,
+    "trial": 3,
+    "params": {"reg": "nll", "layers": [1, 2]},
+    "verdict": "ok",
+    "message": "",
+    "seconds": 1.0,
+    "seeds": 1,
     "summary": {"gain": 0.5, "coherence": 0.99, "slope": 0.2, "seeds": {"0": "ok"}, "retain": None},
 }
 
@@ -85,8 +101,12 @@ def test_only_named_fields_are_logged(run_folder):
     tracked.round(3, RECORD | {"environment": {"HF_TOKEN": 1.0}}, seeds=1)
     tracked.ended(ROW | {"argv": "--token hf_secret"}, [])
     tracked.close("FINISHED")
-    assert all(b"hf_secret" not in path.read_bytes() for path in run_folder.parent.rglob("*") if path.is_file())
-    assert not any("HF_TOKEN" in name for name, _, _ in round_metrics(RECORD | {"environment": {"HF_TOKEN": 1.0}}))
+    assert all(
+        b"hf_secret" not in path.read_bytes() for path in run_folder.parent.rglob("*") if path.is_file()
+    )
+    assert not any(
+        "HF_TOKEN" in name for name, _, _ in round_metrics(RECORD | {"environment": {"HF_TOKEN": 1.0}})
+    )
 
 
 def test_an_interrupted_sweep_reopens_its_runs(run_folder):
@@ -102,7 +122,9 @@ def test_an_interrupted_sweep_reopens_its_runs(run_folder):
     again.ended(ROW, [])
     again.close("FINISHED")
     _, after = runs(run_folder)
-    assert {name: run.info.run_id for name, run in after.items()} == {name: run.info.run_id for name, run in before.items()}
+    assert {name: run.info.run_id for name, run in after.items()} == {
+        name: run.info.run_id for name, run in before.items()
+    }
     assert {run.info.status for run in after.values()} == {"FINISHED"}
     assert len(client.get_metric_history(after["trial 3"].info.run_id, "round/gain")) == 1
 

@@ -32,8 +32,17 @@ def environment():
 
 
 def start(space, *arguments):
-    command = [sys.executable, str(TESTS / "fake_tune.py"), str(space), "--out", str(space.parent / "tune runs"), *arguments]
-    return subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [
+        sys.executable,
+        str(TESTS / "fake_tune.py"),
+        str(space),
+        "--out",
+        str(space.parent / "tune runs"),
+        *arguments,
+    ]
+    return subprocess.Popen(
+        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def finish(process, code=0):
@@ -50,7 +59,9 @@ def wait_for(condition, seconds=60):
 
 
 def descendants(process):
-    """What a driver started: Ray's servers, actors, trials. (Ray's agents end by themselves, within a minute.)"""
+    """What a driver started: Ray's servers, actors, trials. (Ray's agents end by themselves, within a
+    minute.)
+    """
     found = psutil.Process(process.pid).children(recursive=True)
     return [child for child in found if "Agent" not in child.name()]
 
@@ -77,7 +88,9 @@ def whole(tmp_path_factory):
     process = start(write_space(folder), *WHOLE)
     out, err = finish(process)
     logs = next(Path("/tmp/ray").glob(f"session_*_{process.pid}"))
-    holding = [path for place in (folder, logs) for path in place.rglob("*") if path.is_file() and holds_secret(path)]
+    holding = [
+        path for place in (folder, logs) for path in place.rglob("*") if path.is_file() and holds_secret(path)
+    ]
     assert PLANTED not in out + err and not holding
     return folder / "tune runs", out, err
 
@@ -88,9 +101,21 @@ def test_what_a_sweep_leaves(whole):
     table = pandas.read_csv(run.path / "trials.csv")
     assert sorted(table["trial"]) == list(range(5))
     assert set(table["verdict"]) <= {"ok", "weak", "broad", "starved"} and "starved" in set(table["verdict"])
-    assert set(table.columns) >= {"reg", "lam", "alpha", "gain", "coherence", "d_coherence", "slope", "retain", "message"}
+    assert set(table.columns) >= {
+        "reg",
+        "lam",
+        "alpha",
+        "gain",
+        "coherence",
+        "d_coherence",
+        "slope",
+        "retain",
+        "message",
+    }
     assert pandas.read_parquet(run.path / "trials.parquet").shape[0] == 5
-    assert {(row["trial"], row["seed"], row["round"]) for row in run.records} == {(number, 0, 0) for number in range(5)}
+    assert {(row["trial"], row["seed"], row["round"]) for row in run.records} == {
+        (number, 0, 0) for number in range(5)
+    }
     lines = (run.path / "completions" / "trial-000.jsonl").read_text().splitlines()
     assert len(lines) == 3 and '"gate"' in lines[0] and '"ids"' not in lines[0]
     assert (run.path / "adapters" / "best" / "adapter_config.json").exists()
@@ -105,7 +130,12 @@ def test_what_a_sweep_prints(whole):
     _, printed, err = whole
     lines = printed.splitlines()
     assert sum(line.startswith("trial ") for line in lines) == 5
-    assert "Leaderboard" in printed and "computed" in printed and "mlflow ui" in printed and "--resume" in printed
+    assert (
+        "Leaderboard" in printed
+        and "computed" in printed
+        and "mlflow ui" in printed
+        and "--resume" in printed
+    )
     assert "Traceback" not in err
 
 
@@ -116,7 +146,11 @@ def test_mlflow_has_every_trial(whole):
     assert kinds.count("sweep") == 1 and kinds.count("trial") == 5 and kinds.count("reference") >= 2
     assert {run.info.status for run in runs} == {"FINISHED"}
     parent = next(run for run in runs if run.data.tags["kind"] == "sweep")
-    assert {file.path for file in client.list_artifacts(parent.info.run_id)} >= {"space.yaml", "trials.csv", "best"}
+    assert {file.path for file in client.list_artifacts(parent.info.run_id)} >= {
+        "space.yaml",
+        "trials.csv",
+        "best",
+    }
     rows = {row["trial"]: row for row in RunFolder(out / "small").trials}
     for run in runs:
         if run.data.tags["kind"] == "trial":
@@ -167,7 +201,10 @@ def test_killed_interrupted_and_resumed_ends_as_if_undisturbed(whole, tmp_path):
     (out / "traps" / "heal").unlink()
     finish(start(space, "--resume", *WHOLE))
     told = [
-        [(row["trial"], row["params"], row["verdict"], row["summary"]) for row in RunFolder(place / "small").trials[:5]]
+        [
+            (row["trial"], row["params"], row["verdict"], row["summary"])
+            for row in RunFolder(place / "small").trials[:5]
+        ]
         for place in (whole[0], out)
     ]
     assert told[0] == told[1]
@@ -221,8 +258,17 @@ def test_a_model_that_cannot_be_loaded_writes_nothing(tmp_path):
 
 
 def test_quick_runs_whole_on_the_built_in_model(tmp_path):
-    command = [sys.executable, "-m", "steerheal.tune", "search_spaces/quick.yaml", "--out", str(tmp_path / "out")]
-    done = subprocess.run(command, env=environment(), cwd=TESTS.parent, capture_output=True, text=True, timeout=280)
+    command = [
+        sys.executable,
+        "-m",
+        "steerheal.tune",
+        "search_spaces/quick.yaml",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    done = subprocess.run(
+        command, env=environment(), cwd=TESTS.parent, capture_output=True, text=True, timeout=280
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     rows = RunFolder(tmp_path / "out" / "quick").trials
     assert len(rows) == 4

@@ -1,11 +1,13 @@
 """Ray: the actors that do the work, and the processes that ask for it.
 
-What Ray reads from the environment when it is imported is set here, before any module of this package imports it.
+What Ray reads from the environment when it is imported is set here, before any module of this package imports
+it.
 """
 
 import os
 
-# A cluster of one machine listens on loopback alone, on Linux too. (That it asks for a token is Ray's default.)
+# A cluster of one machine listens on loopback alone, on Linux too. (That it asks for a token is Ray's
+# default.)
 if not os.environ.get("RAY_ADDRESS"):
     os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

@@ -1,7 +1,8 @@
-"""Ray for one sweep: started on loopback with token authentication, the shared actors placed, everything ended after.
+"""Ray for one sweep: started on loopback with token authentication, the shared actors placed, everything
+ended after.
 
-Placements: `process`, one actor for all kinds, on the CPU or one GPU; `gpu`, one actor per kind, sharing one GPU;
-`spread`, one kind per GPU, with replicas. RAY_ADDRESS joins a cluster that is already there instead.
+Placements: `process`, one actor for all kinds, on the CPU or one GPU; `gpu`, one actor per kind, sharing one
+GPU; `spread`, one kind per GPU, with replicas. RAY_ADDRESS joins a cluster that is already there instead.
 """
 
 import contextlib
@@ -32,8 +33,8 @@ KINDS: dict[str, tuple[str, ...]] = {
 GPU_SHARE = 0.33
 MAX_RESTARTS = 10
 OBJECT_STORE_BYTES = 256 * 2**20
-# How Ray starts processes. Quoted, since Ray's shell line breaks on a path with spaces; the variable is what Tune
-# asks for its trials: with equal environments they take over processes that were started ahead of them.
+# How Ray starts processes. Quoted, since Ray's shell line breaks on a path with spaces; the variable is what
+# Tune asks for its trials: with equal environments they take over processes that were started ahead of them.
 WORKERS = {"py_executable": shlex.quote(sys.executable), "env_vars": {"PL_DISABLE_FORK": "1"}}
 
 Loader = Callable[[str], Worker]
@@ -76,11 +77,14 @@ class Cluster:
             return {stage: (actor,) for stages in KINDS.values() for stage in stages}
         kinds = {name: getattr(self.resources, name) for name in KINDS}
         if self.resources.placement == "gpu":
-            kinds = {name: kind.model_copy(update={"replicas": 1, "gpus": GPU_SHARE}) for name, kind in kinds.items()}
+            kinds = {
+                name: kind.model_copy(update={"replicas": 1, "gpus": GPU_SHARE})
+                for name, kind in kinds.items()
+            }
         wanted = sum(kind.gpus * kind.replicas for kind in kinds.values())
         if gpus < wanted:
             raise UserError(
-                f"resources.placement: {self.resources.placement} needs {wanted:g} GPUs and there are {gpus:g}; "
+                f"resources.placement: {self.resources.placement} needs {wanted:g} GPUs, there are {gpus:g}; "
                 "use --set placement=process, or lower gpus and replicas"
             )
         placed: dict[str, tuple[Any, ...]] = {}
@@ -92,8 +96,10 @@ class Cluster:
     def _actor(self, kind: Kind) -> Any:
         device = "cuda" if kind.gpus else "cpu"
         options = {"num_cpus": kind.cpus, "num_gpus": kind.gpus, "max_restarts": MAX_RESTARTS}
-        actor = ray.remote(StageActor).options(**options, max_concurrency=10_000).remote(
-            self.load, device, self.resources.pack, self.store_name
+        actor = (
+            ray.remote(StageActor)
+            .options(**options, max_concurrency=10_000)
+            .remote(self.load, device, self.resources.pack, self.store_name)
         )
         self.stage_actors.append(actor)
         return actor
@@ -111,7 +117,9 @@ class Cluster:
         return ray.get(self.handles.stages["heal"][0].export.remote(student))
 
     def post_again(self, settings: Mapping[int, str], posted: Sequence[int] | None) -> None:
-        """Tell a store actor that was restarted what it has forgotten; `posted` is what it knows (None: it is away)."""
+        """Tell a store actor that was restarted what it has forgotten; `posted` is what it knows (None: it is
+        away).
+        """
         for number in settings.keys() - set(settings if posted is None else posted):
             self.store.post.remote(number, settings[number])
 

@@ -1,7 +1,7 @@
 """One loaded model that runs the jobs of many trials, packed.
 
-While a batch runs, requests wait; then the stage with the most waiting jobs goes next, up to `pack` of them at once,
-after a short linger in which its neighbours (trials in step with each other) arrive too.
+While a batch runs, requests wait; then the stage with the most waiting jobs goes next, up to `pack` of them
+at once, after a short linger in which its neighbours (trials in step with each other) arrive too.
 """
 
 import asyncio
@@ -94,7 +94,9 @@ class StageActor:
         return await loop.run_in_executor(self.thread, self.worker.export, tuple(student))
 
     async def run(self, job: Job, alone: bool = False) -> Result | StageError:
-        """The job's result; a job's own failure comes back as a StageError, as data. Equal jobs share one answer."""
+        """The job's result; a job's own failure comes back as a StageError, as data. Equal jobs share one
+        answer.
+        """
         key = job.key
         if key not in self.answers:
             self.answers[key] = answer = asyncio.get_running_loop().create_future()
@@ -110,14 +112,18 @@ class StageActor:
             batch = self._next_batch()
             await self._announce([waiting.key for waiting in batch])
             loop = asyncio.get_running_loop()
-            outcomes = await loop.run_in_executor(self.thread, self._compute, [waiting.job for waiting in batch])
+            outcomes = await loop.run_in_executor(
+                self.thread, self._compute, [waiting.job for waiting in batch]
+            )
             for waiting, outcome in zip(batch, outcomes, strict=True):
                 self.answers.pop(waiting.key)
                 waiting.answer.set_result(outcome)
         self.busy = None
 
     async def _linger(self) -> None:
-        """Trials in step with each other ask at nearly the same time; a little patience makes one batch of them."""
+        """Trials in step with each other ask at nearly the same time; a little patience makes one batch of
+        them.
+        """
         began, before = time.monotonic(), 0
         while before < (waiting := sum(map(len, self.queues.values()))) < self.pack:
             if time.monotonic() - began > MOST_LINGER_SECONDS:
@@ -142,7 +148,9 @@ class StageActor:
     def _compute(self, jobs: list[Job]) -> list[Result | StageError]:
         """Run a batch; when it fails as a whole, each job runs alone, so that only the guilty one fails."""
         try:
-            return [_as_data(job, outcome) for job, outcome in zip(jobs, self.worker.run_batch(jobs), strict=True)]
+            return [
+                _as_data(job, outcome) for job, outcome in zip(jobs, self.worker.run_batch(jobs), strict=True)
+            ]
         except Exception as error:
             if len(jobs) == 1:
                 return [_as_data(jobs[0], error)]
@@ -151,7 +159,9 @@ class StageActor:
 
 
 def _as_data(job: Job, outcome: Result | Exception) -> Result | StageError:
-    """Exceptions of any type as a StageError, which crosses process borders; the trace stays in the actor's log."""
+    """Exceptions of any type as a StageError, which crosses process borders; the trace stays in the actor's
+    log.
+    """
     if isinstance(outcome, Result | StageError):
         return outcome
     traceback.print_exception(outcome)

@@ -1,4 +1,6 @@
-"""`jobs.Stages` for a trial's process: asks the store actor first, and sends what is missing to a stage actor."""
+"""`jobs.Stages` for a trial's process: asks the store actor first, and sends what is missing to a stage
+actor.
+"""
 
 import time
 from collections.abc import Sequence
@@ -85,7 +87,10 @@ class _Errand:
         self.under_way[reference] = (key, False)
 
     def _compute(self, key: str, alone: bool) -> None:
-        self.under_way[self.handles.actor(key, self.jobs[key]).run.remote(self.jobs[key], alone)] = (key, True)
+        self.under_way[self.handles.actor(key, self.jobs[key]).run.remote(self.jobs[key], alone)] = (
+            key,
+            True,
+        )
 
     def advance(self, reference: Any) -> None:
         """Take in one answer: finish its job, or send the job on its next way."""

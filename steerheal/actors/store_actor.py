@@ -1,7 +1,7 @@
 """Single flight: of all who ask for an artefact, one computes it and the others wait for that one.
 
-The actor holds leases, not data: artefacts travel through the store's folder. A lease that its holder does not renew
-(the process was killed) runs out after `lease_seconds`, and the next one in line computes instead.
+The actor holds leases, not data: artefacts travel through the store's folder. A lease that its holder does
+not renew (the process was killed) runs out after `lease_seconds`, and the next one in line computes instead.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ LEASE_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Ticket:
-    """The answer to `acquire`: the finished result, or why there is none, or (both None) leave to compute it."""
+    """The answer to `acquire`: the finished result, or why there is none, or (both None) leave to compute."""
 
     result: Result | None = None
     error: str | None = None
@@ -139,7 +139,7 @@ class StoreActor:
         return await asyncio.shield(self._settings(number))
 
     async def snapshot(self) -> dict:
-        """Hits and misses per stage, which stages each client waits for, and whose settings are known here."""
+        """Hits and misses per stage, which stages each client waits for, and whose settings are known."""
         wanted = Counter((flight.client, flight.stage) for flight in self.flights.values()) + self.asking
         clients: dict[str, dict[str, int]] = {}
         for (client, stage), count in wanted.items():

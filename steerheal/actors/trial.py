@@ -27,7 +27,8 @@ class Shared:
 
 
 def trial_function(config: dict[str, Any], handles: Handles, shared: Shared) -> None:
-    """Run a trial to its end, whatever that is: every failure but the loss of the cluster is a recorded outcome.
+    """Run a trial to its end, whatever that is: every failure but the loss of the cluster is a recorded
+    outcome.
 
     `config`: {"trial": number}; its settings come when the search has proposed them.
     """

@@ -1,8 +1,8 @@
 """Ray Tune around a sweep: its trials are Tune trials, its stopping and searching are the sweep's own.
 
 Tune keeps no state that a later run needs (the records, the study and the stage store do), so it works in a
-temporary folder. Tune is given trials by number, ahead of time, so that a process that has finished one takes the
-next; what a trial's settings are it learns through the store actor, once the search has proposed them.
+temporary folder. Tune is given trials by number, ahead of time, so that a process that has finished one takes
+the next; what a trial's settings are it learns through the store actor, once the search has proposed them.
 """
 
 import json
@@ -19,8 +19,8 @@ from ray.tune.search import Searcher
 from steerheal.actors.stages import Handles
 from steerheal.actors.trial import PAYLOAD, trial_function
 
-# Tune would copy these variables, credentials among them, into a description that Ray writes to its logs. Trials
-# inherit the environment anyway.
+# Tune would copy these variables, credentials among them, into a description that Ray writes to its logs.
+# Trials inherit the environment anyway.
 class_cache.ENV_VARS_TO_PROPAGATE = set()
 
 # How often a trial's process may die before the trial counts as failed.
@@ -122,7 +122,9 @@ def run(course: Course, handles: Handles, shared: Any, concurrent: int) -> None:
     with tempfile.TemporaryDirectory(prefix="steerheal-tune-") as scratch:
         tune.Tuner(
             trainable,
-            tune_config=tune.TuneConfig(search_alg=searcher, num_samples=len(searcher.left), reuse_actors=True),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher, num_samples=len(searcher.left), reuse_actors=True
+            ),
             run_config=tune.RunConfig(
                 name="sweep",
                 storage_path=scratch,

@@ -1,7 +1,7 @@
 """Trials per minute of a sweep, against the same trials one by one without packing and sharing.
 
-The sweep is the real one: Ray, its start included. The baseline is kinder than the original: one process, the model
-loaded once, batches inside a trial; but every trial computes all its stages itself and heals alone.
+The sweep is the real one: Ray, its start included. The baseline is kinder than the original: one process, the
+model loaded once, batches inside a trial; but every trial computes all its stages itself and heals alone.
 """
 
 import argparse
@@ -22,7 +22,9 @@ from steerheal.trial_data import TrialData, load_data
 
 def main(words: list[str]) -> None:
     """Run both and print both."""
-    parser = argparse.ArgumentParser(prog="python -m steerheal.bench sweep", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m steerheal.bench sweep", description=__doc__.split("\n\n")[0]
+    )
     parser.add_argument("--space", default="search_spaces/barrier.yaml", help="default: %(default)s")
     parser.add_argument("--trials", type=int, default=8, help="default: %(default)s")
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
@@ -64,7 +66,7 @@ def as_sweep(space: Space, data: TrialData, scratch: Path) -> tuple[float, list[
 
 
 def one_by_one(space: Space, data: TrialData, params: list[dict], scratch: Path) -> float:
-    """Seconds of the same trials in this process, each with a store of its own; loading the model included."""
+    """Seconds of the same trials in this process, each with its own store; loading the model included."""
     from steerheal.store import FolderStore
     from steerheal.worker import LocalStages, Worker, load_worker
 
