@@ -211,7 +211,8 @@ def _conclude(
         display.say(f"{sweep.reason}: {len(rows)} of {sweep.space.trials} trials are finished; go on with")
         display.say(f"  {resume_command}")
         return 130 if sweep.reason == INTERRUPTED else 1
-    display.say(f"all {sweep.space.trials} trials in {duration(display.elapsed)}; next:")
+    more = "are finished, this time" if display.before else "in"
+    display.say(f"all {sweep.space.trials} trials {more} {duration(display.elapsed)}; next:")
     for what, how in _next(sweep, folder, adapters, resume_command):
         display.say(f"  {what:<22}{how}")
     return 0

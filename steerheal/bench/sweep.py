@@ -20,8 +20,7 @@ from steerheal.loop import run_trial
 from steerheal.results import RunFolder
 from steerheal.trial_data import TrialData, load_data
 
-
-# Ray runs its processes at this niceness; on a shared machine the baseline must not have more of the processor.
+# Ray runs its processes at this niceness; on a shared machine the baseline must not have a larger share.
 RAY_NICENESS = 15
 
 
