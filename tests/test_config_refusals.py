@@ -47,7 +47,7 @@ def refusal(tmp_path, body, *overrides):
         ),
         ("settings: {heal: {lr: 0.1, wd: 10}}", "settings.heal.wd", "is not below 1"),
         ("settings: {heal: {lr: 0.1}}\nsearch: {wd: [0, 10]}", "search.wd", "is not below 1"),
-        ("search: {wd: {low: 0, high: 300}}", "search.wd", "is not below 1"),
+        ("search: {wd: {low: 0, high: 3000}}", "search.wd", "is not below 1"),
         ("search: {lr: {low: 1e-4, high: 1, log: true}, wd: [1]}", "search.wd", "is not below 1"),
         ("search: {lam: [0.1, 0.3]}", "search.lam", "search reg too, or set it to kl_rev or kl_fwd"),
         ("search: {reg: [nll, kl_rev], lam: [0.1, 1]}", "search.lam", "add when: {reg: [kl_rev]}"),
