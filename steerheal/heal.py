@@ -13,7 +13,7 @@ from steerheal.files import write_bytes, write_json
 
 EXAMPLES = """examples:
   python -m steerheal.generate --dose 0.75 --out pairs.jsonl
-  python -m steerheal.heal --data pairs.jsonl --out healed --set reg=kl_rev lam=0.1 lr=5e-3
+  python -m steerheal.heal --data pairs.jsonl --out healed --set reg=kl_rev lam=0.1 lr=1e-3
   python -m steerheal.heal --data more.jsonl --adapter healed --out healed2
 """
 
