@@ -18,7 +18,6 @@ from steerheal import __version__, cli, yaml_io
 from steerheal.actors import cluster as clusters
 from steerheal.actors import tuner
 from steerheal.actors.trial import Shared
-from steerheal.config.sources import ModelRef
 from steerheal.config.space import Space
 from steerheal.errors import UserError
 from steerheal.export import Export, write_adapters
@@ -35,11 +34,16 @@ INTERRUPTED = "interrupted"
 MLFLOW_UI = ("-m", "mlflow", "ui", "--backend-store-uri")
 
 
-def load_worker(model: ModelRef, store_root: str, slots: int, device: str) -> Any:
-    """The stages' worker. Runs in a stage actor, the only kind of process that imports torch."""
+def load_worker(space: Space, data: TrialData, store_root: str, device: str) -> Any:
+    """The stages' worker, on a model that the space fits. Runs in a stage actor, the only kind of process that
+    imports torch.
+    """
     from steerheal import worker
+    from steerheal.fit import check_fit
 
-    return worker.load_worker(model, store_root, slots, device)
+    made = worker.load_worker(space.model, store_root, space.resources.slots, device)
+    check_fit(space, data, made.base)
+    return made
 
 
 def conduct(
@@ -53,10 +57,11 @@ def conduct(
 ) -> int:
     """Run the sweep; 0 when it has finished, 130 when it was interrupted, 1 when it could not go on.
 
-    Nothing is written before the model has been loaded. `load(device)` makes the worker inside the actors.
+    Nothing is written before the model has been loaded and the space found to fit it. `load(device)` makes the
+    worker inside the actors.
     """
     store_root = str((folder.path.parent / "store").resolve())
-    load = load or partial(load_worker, space.model, store_root, space.resources.slots)
+    load = load or partial(load_worker, space, data, store_root)
     display = Display(console or make_console(), space.trials, space.rounds * len(space.seeds))
     display.say(_title(space, folder, resuming))
     try:
