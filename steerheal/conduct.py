@@ -218,7 +218,7 @@ def _conclude(
         return 130 if sweep.reason == INTERRUPTED else 1
     more = "are finished, this time" if display.before else "in"
     display.say(f"all {sweep.space.trials} trials {more} {duration(display.elapsed)}; next:")
-    for what, how in _next(sweep, folder, adapters, resume_command):
+    for what, how in next_steps(sweep, folder, adapters, resume_command):
         display.say(f"  {what:<22}{how}")
     return 0
 
@@ -244,7 +244,7 @@ def _shares(counts: dict) -> str:
     return f"stage results: {'; '.join(parts) or 'none asked for'}"
 
 
-def _next(
+def next_steps(
     sweep: Sweep, folder: RunFolder, adapters: list[Path], resume_command: str
 ) -> list[tuple[str, str]]:
     """What to do with the results."""
@@ -255,6 +255,8 @@ def _next(
         )
     if adapters:
         lines.append(("use the best adapter", f"{adapters[0]}/README.md"))
-    if sweep.study.grid is None:
-        lines.append(("extend the sweep", f"{resume_command} --set trials={2 * sweep.space.trials}"))
+    trials, grid = sweep.space.trials, sweep.study.grid
+    more = 2 * trials if grid is None else min(2 * trials, len(grid))
+    if more > trials:
+        lines.append(("extend the sweep", f"{resume_command} --set trials={more}"))
     return lines
