@@ -96,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--adapter", type=Path, nargs="*", default=[], help="earlier adapters, oldest first")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="heal settings, e.g. reg=kl_rev lam=0.1")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
-    parser.add_argument("--max-tokens", type=int, help=f"longest pair (default: {MAX_TOKENS}, or the model's context)")
+    parser.add_argument("--max-tokens", type=cli.at_least(1), help=f"longest pair (default: {MAX_TOKENS}, or the model's context)")
     return parser
 
 
