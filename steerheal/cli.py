@@ -66,6 +66,18 @@ def persona_of(name: str):
     return find_persona(name, Path.cwd(), "--persona")
 
 
+def at_least(low: int) -> Callable[[str], int]:
+    """The type of an option that is a whole number from `low` on."""
+
+    def count(text: str) -> int:
+        value = int(text)
+        if value < low:
+            raise argparse.ArgumentTypeError(f"must be at least {low}")
+        return value
+
+    return count
+
+
 def check_writable(path: Path) -> None:
     """Refuse an output path before the work, not after it."""
     if not path.parent.is_dir():

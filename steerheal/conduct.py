@@ -18,7 +18,6 @@ from steerheal import __version__, cli, yaml_io
 from steerheal.actors import cluster as clusters
 from steerheal.actors import tuner
 from steerheal.actors.trial import Shared
-from steerheal.config.sources import ModelRef
 from steerheal.config.space import Space
 from steerheal.errors import UserError
 from steerheal.export import Export, write_adapters
@@ -35,11 +34,16 @@ INTERRUPTED = "interrupted"
 MLFLOW_UI = ("-m", "mlflow", "ui", "--backend-store-uri")
 
 
-def load_worker(model: ModelRef, store_root: str, slots: int, device: str) -> Any:
-    """The stages' worker. Runs in a stage actor, the only kind of process that imports torch."""
+def load_worker(space: Space, data: TrialData, store_root: str, device: str) -> Any:
+    """The stages' worker, on a model that the space fits. Runs in a stage actor, the only kind of process that
+    imports torch.
+    """
     from steerheal import worker
+    from steerheal.fit import check_fit
 
-    return worker.load_worker(model, store_root, slots, device)
+    made = worker.load_worker(space.model, store_root, space.resources.slots, device)
+    check_fit(space, data, made.base)
+    return made
 
 
 def conduct(
@@ -53,10 +57,11 @@ def conduct(
 ) -> int:
     """Run the sweep; 0 when it has finished, 130 when it was interrupted, 1 when it could not go on.
 
-    Nothing is written before the model has been loaded. `load(device)` makes the worker inside the actors.
+    Nothing is written before the model has been loaded and the space found to fit it. `load(device)` makes the
+    worker inside the actors.
     """
     store_root = str((folder.path.parent / "store").resolve())
-    load = load or partial(load_worker, space.model, store_root, space.resources.slots)
+    load = load or partial(load_worker, space, data, store_root)
     display = Display(console or make_console(), space.trials, space.rounds * len(space.seeds))
     display.say(_title(space, folder, resuming))
     try:
@@ -213,7 +218,7 @@ def _conclude(
         return 130 if sweep.reason == INTERRUPTED else 1
     more = "are finished, this time" if display.before else "in"
     display.say(f"all {sweep.space.trials} trials {more} {duration(display.elapsed)}; next:")
-    for what, how in _next(sweep, folder, adapters, resume_command):
+    for what, how in next_steps(sweep, folder, adapters, resume_command):
         display.say(f"  {what:<22}{how}")
     return 0
 
@@ -239,7 +244,7 @@ def _shares(counts: dict) -> str:
     return f"stage results: {'; '.join(parts) or 'none asked for'}"
 
 
-def _next(
+def next_steps(
     sweep: Sweep, folder: RunFolder, adapters: list[Path], resume_command: str
 ) -> list[tuple[str, str]]:
     """What to do with the results."""
@@ -250,6 +255,8 @@ def _next(
         )
     if adapters:
         lines.append(("use the best adapter", f"{adapters[0]}/README.md"))
-    if sweep.study.grid is None:
-        lines.append(("extend the sweep", f"{resume_command} --set trials={2 * sweep.space.trials}"))
+    trials, grid = sweep.space.trials, sweep.study.grid
+    more = 2 * trials if grid is None else min(2 * trials, len(grid))
+    if more > trials:
+        lines.append(("extend the sweep", f"{resume_command} --set trials={more}"))
     return lines

@@ -99,13 +99,14 @@ def load_vignettes(reference: str | Path) -> tuple[Vignette, ...]:
     return tuple(_vignette(row, str(path), line) for line, row in _rows(path))
 
 
-def choose_vignettes(vignettes: Sequence[Vignette], count: int | None, name: str) -> tuple[Vignette, ...]:
-    """The first `count` in an order that depends on the ids alone; None: all, in file order."""
+def choose_vignettes(vignettes: Sequence[Vignette], count: int | None) -> tuple[Vignette, ...]:
+    """At most `count`: the first in an order that depends on the ids alone. None: all, in file order.
+
+    No error when there are fewer: a model's settings name a count that suits its own vignettes, and a user's file
+    may be smaller. Every report says how many it rests on.
+    """
     if count is None:
         return tuple(vignettes)
-    if count > len(vignettes):
-        what = f"{count} are asked for and {name} holds {len(vignettes)}"
-        raise refusal(name, "settings.evaluate.vignettes", what, "ask for fewer, or write null for all")
     shuffled = sorted(vignettes, key=lambda vignette: hashlib.sha256(vignette.id.encode()).digest())
     return tuple(shuffled[:count])
 

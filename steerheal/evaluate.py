@@ -23,7 +23,7 @@ def main() -> None:
         raise UserError("--dose: give --vector and --dose together, or neither")
     if args.out:
         cli.check_writable(args.out)
-    vignettes = choose_vignettes(load_vignettes(args.vignettes), args.first, str(args.vignettes))
+    vignettes = choose_vignettes(load_vignettes(args.vignettes), args.first)
     instrument = load_instrument(args.instrument)
 
     from tqdm import tqdm
@@ -65,8 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     data = parser.add_argument_group("instrument")
     data.add_argument("--vignettes", default="builtin", help="a JSONL file, hub:owner/repo/file, or builtin")
     data.add_argument("--instrument", default="builtin", help="a JSON file, or builtin")
-    data.add_argument("--first", type=int, help="only so many vignettes, the same ones each time")
-    data.add_argument("--think-tokens", type=int, default=16, help="length of the thought (default: 16)")
+    data.add_argument("--first", type=cli.at_least(1), help="at most so many vignettes, the same ones each time")
+    data.add_argument("--think-tokens", type=cli.at_least(0), default=16, help="length of the thought (default: 16)")
     parser.add_argument("--out", type=Path, help="write the report here instead of printing it")
     return parser
 

@@ -71,13 +71,6 @@ def _shown(record: dict) -> dict:
     return {"prompt": record["prompt"], "completion": record["text"]} | {name: record[name] for name in names}
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m steerheal.generate", description=__doc__, epilog=EXAMPLES,
@@ -95,9 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--prompt", nargs="*", default=[], help="prompts given here; else those of --prompts")
     parser.add_argument("--prompts", default="builtin", help="a JSONL file of {id, text}, or builtin")
     parser.add_argument("--contexts", default="builtin", help="a JSONL file of {id, text}, or builtin")
-    parser.add_argument("--samples", type=_positive, default=1, help="completions per prompt and dose (default: 1)")
+    parser.add_argument("--samples", type=cli.at_least(1), default=1, help="completions per prompt and dose (default: 1)")
     parser.add_argument("--temperature", type=float, default=1.0, help="0 is greedy (default: 1)")
-    parser.add_argument("--max-new-tokens", type=_positive, default=64, help="default: 64")
+    parser.add_argument("--max-new-tokens", type=cli.at_least(1), default=64, help="default: 64")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     parser.add_argument("--out", type=Path, help="write the JSON lines here instead of printing them")
     return parser

@@ -17,6 +17,8 @@ EXAMPLES = """examples:
   python -m steerheal.heal --data more.jsonl --adapter healed --out healed2
 """
 
+MAX_TOKENS = 2048
+
 
 def main() -> None:
     """Read the command line, train, write the adapter."""
@@ -28,6 +30,7 @@ def main() -> None:
 
     from tqdm import tqdm
 
+    from steerheal.generation.context import context_of
     from steerheal.healing.pairs import read_pairs
     from steerheal.healing.train import HealTask, heal
     from steerheal.students.adapter import to_peft
@@ -36,7 +39,7 @@ def main() -> None:
     from steerheal.worker import finite
 
     base = cli.load_model(args)
-    examples = read_pairs(base, args.data, args.max_tokens)
+    examples = read_pairs(base, args.data, _longest(args.max_tokens, context_of(base)))
     _show_example(base, examples[0])
     student = read_student(base, args.adapter)
     reference = student if settings.barrier_ref == "prev" else Student("base")
@@ -59,6 +62,15 @@ def _settings(pairs: list[str]) -> Heal:
 
     given = dict(map(split, pairs))
     return validate(Heal, given, "--set")
+
+
+def _longest(asked: int | None, context: int | None) -> int:
+    """Tokens that a pair may have; UserError when more are asked for than the model's context holds."""
+    if asked is None:
+        return min(MAX_TOKENS, context or MAX_TOKENS)
+    if context is not None and asked > context:
+        raise UserError(f"--max-tokens: {asked} is more than the model's context of {context}; lower it")
+    return asked
 
 
 def _show_example(base, example) -> None:
@@ -84,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--adapter", type=Path, nargs="*", default=[], help="earlier adapters, oldest first")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="heal settings, e.g. reg=kl_rev lam=0.1")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
-    parser.add_argument("--max-tokens", type=int, default=2048, help="longest pair (default: 2048)")
+    parser.add_argument("--max-tokens", type=cli.at_least(1), help=f"longest pair (default: {MAX_TOKENS}, or the model's context)")
     return parser
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from steerheal.config.space import load_space
+from steerheal.fit import check_fit
 from steerheal.loop import run_trial
 from steerheal.trial_data import load_data
 from steerheal.worker import LocalStages, load_worker
@@ -30,4 +31,5 @@ def run_one(
     read = load_space(space, overrides)
     trial, data = read.trial(params or {}), load_data(read)
     worker = load_worker(trial.model, store, read.resources.slots)
+    check_fit(read, data, worker.base)
     return run_trial(trial, data, worker.facts.fingerprint, LocalStages(worker), on_record)

@@ -34,7 +34,7 @@ def load_data(space: Space) -> TrialData:
     return TrialData(
         load_contexts(paths.contexts),
         load_prompts(paths.prompts),
-        choose_vignettes(vignettes, space.settings.evaluate.vignettes, paths.vignettes),
+        choose_vignettes(vignettes, space.settings.evaluate.vignettes),
         load_instrument(paths.instrument),
         load_suite(locate("canaries", paths.canaries)),
     )

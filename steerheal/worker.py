@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from safetensors.torch import save as save_tensors
 
-from steerheal.errors import StageError
+from steerheal.errors import StageError, UserError
 from steerheal.evaluation.canaries import CanaryTask, run_canaries
 from steerheal.evaluation.tinymfv import EvaluationTask, evaluate
 from steerheal.files import read_jsonl
@@ -220,7 +220,10 @@ def _jsonl(rows: list[dict]) -> bytes:
 def _stage_error(job: Job, error: Exception) -> Exception:
     if isinstance(error, StageError | OSError):
         return error
-    kind = "out of memory" if isinstance(error, torch.OutOfMemoryError) else type(error).__name__
-    failure = StageError(f"{job.stage}: {kind}: {str(error).strip().splitlines()[0] if str(error) else ''}")
+    said = str(error).strip().splitlines()[0] if str(error) else ""
+    if not isinstance(error, UserError):
+        kind = "out of memory" if isinstance(error, torch.OutOfMemoryError) else type(error).__name__
+        said = f"{kind}: {said}"
+    failure = StageError(f"{job.stage}: {said}")
     failure.__cause__ = error
     return failure

@@ -8,10 +8,10 @@ from steerheal import cli, conduct, tune
 from steerheal.errors import UserError
 
 
-def load_worker(model, store_root, slots, device):
+def load_worker(space, data, store_root, device):
     """In place of the model: arithmetic, or the refusal that a model named `broken` gets."""
-    if model.dtype == "float16":
-        raise UserError(f"{model.path_or_hub}: cannot be loaded; check the folder")
+    if space.model.dtype == "float16":
+        raise UserError(f"{space.model.path_or_hub}: cannot be loaded; check the folder")
     return FakeWorker(Path(store_root).parent)
 
 

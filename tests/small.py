@@ -10,7 +10,7 @@ model: builtin
 persona: persona.yaml
 data: {vignettes: vignettes.jsonl, canaries: canaries.yaml, prompts: prompts.jsonl, contexts: contexts.jsonl}
 settings:
-  evaluate: {think_tokens: 0, canary_samples: 1, vignettes: null}
+  evaluate: {think_tokens: 0, canary_samples: 1}
 search:
   reg: [nll, kl_rev]
   lam: {low: 0.03, high: 3, log: true, when: {reg: [kl_rev]}}

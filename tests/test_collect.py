@@ -3,7 +3,8 @@
 import pytest
 
 from steerheal.config import Dose, Filter, Sample
-from steerheal.generation.collect import collection, ladder
+from steerheal.generation.collect import collection, ladder, limits
+from steerheal.generation.measured import Thresholds
 from steerheal.jobs import Collect, Prompt, Steering
 
 PROMPTS = tuple(Prompt(f"p{n}", f"text {n}") for n in range(10))
@@ -80,6 +81,12 @@ def test_prompts_come_in_turn_and_repeat_with_a_new_sample():
     seen = [(w.prompt.id, w.sample) for w in asked[0][:4]] + [(w.prompt.id, w.sample) for b in asked[1:] for w in b]
     assert len(seen) == len(set(seen))
     assert sorted(s for _, s in seen) == [0] * 10 + [1] * 10 + [2] * (len(seen) - 20)
+
+
+def test_the_filter_of_a_space_is_the_filter_of_the_library_until_it_says_otherwise():
+    assert limits(Filter()) == Thresholds()
+    given = limits(Filter(max_perplexity=20, max_repetition=0.5, max_blunders=0.1))
+    assert given == Thresholds(max_perplexity=20, max_repetition=0.5, max_blunders=0.1)
 
 
 def test_the_seed_orders_the_prompts():

@@ -5,8 +5,10 @@ import sys
 import types
 
 import pytest
+from small import write_space
 
 from steerheal import data_files
+from steerheal.config.space import load_space
 from steerheal.data_files import (
     choose_vignettes,
     load_contexts,
@@ -16,6 +18,7 @@ from steerheal.data_files import (
 )
 from steerheal.errors import UserError
 from steerheal.foundations import FOUNDATIONS, foundation_key
+from steerheal.trial_data import load_data
 
 COLUMNS = ("Care", "Fairness", "Loyalty", "Authority", "Sanctity", "Liberty", "SocialNorms")
 ROW = {"id": "v1", "foundation_coarse": "Care", "text": "A man kicks a dog."}
@@ -128,13 +131,20 @@ def test_the_first_vignettes_do_not_depend_on_the_order_of_the_file(tmp_path):
     rows = [ROW | {"id": f"v{n}"} for n in range(20)]
     forward = load_vignettes(written(tmp_path, *rows))
     backward = load_vignettes(written(tmp_path, *reversed(rows), name="back.jsonl"))
-    few = choose_vignettes(forward, 5, "rows")
-    assert few == choose_vignettes(backward, 5, "rows") and len(set(few)) == 5
-    assert few == choose_vignettes(forward, 9, "rows")[:5]
+    few = choose_vignettes(forward, 5)
+    assert few == choose_vignettes(backward, 5) and len(set(few)) == 5
+    assert few == choose_vignettes(forward, 9)[:5]
     assert few != forward[:5]
-    assert choose_vignettes(forward, None, "rows") == forward
-    with pytest.raises(UserError, match="21 are asked for and rows holds 20; ask for fewer"):
-        choose_vignettes(forward, 21, "rows")
+    assert choose_vignettes(forward, None) == forward
+
+
+def test_a_file_with_fewer_vignettes_than_the_model_suggests_is_used_whole(tmp_path):
+    rows = [ROW | {"id": f"v{n}"} for n in range(20)]
+    given = load_vignettes(written(tmp_path, *rows))
+    assert set(choose_vignettes(given, 66)) == set(given)
+    space = load_space(write_space(tmp_path), [f"data.vignettes={tmp_path / 'rows.jsonl'}"])
+    assert space.settings.evaluate.vignettes == 66
+    assert set(load_data(space).vignettes) == set(given)
 
 
 def test_an_instrument(tmp_path):

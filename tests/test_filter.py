@@ -191,6 +191,7 @@ def test_tokens_that_base_would_never_choose_are_seen_wherever_they_are():
     logprobs[80:90] = -14.0
     found = judge(Measured(SENTENCE, logprobs, entropies))
     assert found.gate == "degenerate" and found.measures["blunders"] == pytest.approx(9 / 200)
+    assert judge(Measured(SENTENCE, logprobs, entropies), Thresholds(max_blunders=0.05)).kept
     entropies[80:90] = 13.0  # where base itself could have said anything, the same surprise is none
     assert judge(Measured(SENTENCE, logprobs, entropies)).kept
     assert judge(Measured(SENTENCE, logprobs)).measures["blunders"] == 0  # not known without entropies

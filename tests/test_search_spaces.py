@@ -47,6 +47,9 @@ def test_the_barrier_space_asks_its_question():
     space = load_space(SPACES / "barrier.yaml")
     assert [dimension.name for dimension in space.dimensions] == ["reg", "lam", "tau", "wd", "alpha"]
     assert (space.trials, space.sampler, space.objective) == (24, "optuna", "slope")
+    # On the built-in model a step's divergence stays below 0.3: most values of tau must lie where the barrier acts.
+    taus = next(dimension for dimension in space.dimensions if dimension.name == "tau").values
+    assert 0 in taus and sum(tau < 0.3 for tau in taus) > len(taus) / 2
 
 
 def test_the_ablation_is_the_published_one_and_its_missing_cell():

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import optuna
 import pandas
@@ -14,7 +15,7 @@ import pytest
 from mlflow import MlflowClient
 from small import write_space
 
-from steerheal import cli, objective, tune
+from steerheal import cli, conduct, objective, tune
 from steerheal.results import RunFolder
 
 TESTS = Path(__file__).parent
@@ -293,6 +294,20 @@ def test_names(tmp_path):
         if not (tmp_path / "small").exists():
             RunFolder(tmp_path / "small").create("")
         assert tune.choose_run(space, name, resume, tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    "trials, grid, expected", [(24, None, "48"), (4, 10, "8"), (8, 10, "10"), (10, 10, None), (1, 1, None)]
+)
+def test_only_a_sweep_that_has_trials_left_is_to_be_extended(trials, grid, expected):
+    sweep = SimpleNamespace(
+        space=SimpleNamespace(trials=trials),
+        study=SimpleNamespace(grid=None if grid is None else [{}] * grid),
+        tracker=SimpleNamespace(away=True),
+    )
+    commands = [how for _, how in conduct.next_steps(sweep, RunFolder(Path("runs/small")), [], "tune x --resume")]
+    assert commands[0] == "runs/small/trials.csv"
+    assert commands[1:] == ([f"tune x --resume --set trials={expected}"] if expected else [])
 
 
 def test_help_teaches():

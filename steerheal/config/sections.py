@@ -78,10 +78,15 @@ class Dose(Frozen):
 
 
 class Filter(Frozen):
-    """The bounds of the two gates that are numbers."""
+    """The limits that may have to be set anew for another model.
+
+    Of gate 5's only `max_blunders`: it measures how far a completion is from base, which a larger dose moves on
+    purpose, while its other limits describe text, whoever wrote it (`generation.measured.Thresholds`).
+    """
 
     max_perplexity: number(1, 1e9) = 50.0
     max_repetition: positive(1) = 0.3
+    max_blunders: positive(1) = 0.015
 
 
 class Heal(Frozen):
@@ -113,7 +118,7 @@ class Heal(Frozen):
 
 
 class Evaluate(Frozen):
-    """The same for all trials, so that their figures compare. `vignettes`: how many, null for all."""
+    """The same for all trials, so that their figures compare. `vignettes`: at most so many, null for all."""
 
     think_tokens: count(0, 8192) = 128
     vignettes: count(1, 100_000) | None = None

@@ -6,6 +6,7 @@ from typing import Any
 
 from steerheal.evaluation.profile import Read, report
 from steerheal.evaluation.protocol import ORDERS, Protocol
+from steerheal.generation.context import check_context
 from steerheal.generation.engine import Engine
 from steerheal.generation.request import Completion, Request
 from steerheal.generation.sampling import GREEDY
@@ -27,7 +28,10 @@ class EvaluationTask:
 def evaluate(
     engine: Engine, tasks: Sequence[EvaluationTask], on_tokens: Callable[[int], None] = lambda count: None
 ) -> list[dict]:
-    """One report (see `profile.report`) per task, all tasks decoded together."""
+    """One report (see `profile.report`) per task, all tasks decoded together.
+
+    Raises UserError when a vignette, the thought and the answer exceed the model's context.
+    """
     tokenizer = engine.base.tokenizer
     protocols = [Protocol.of(tokenizer, task.instrument) for task in tasks]
     requests = [
@@ -36,6 +40,7 @@ def evaluate(
         for vignette in task.vignettes
         for order in ORDERS
     ]
+    check_context(engine.base, "vignettes", requests, "think_tokens")
     completions = engine.run(requests, on_tokens)
     _reread_early_answers(engine, requests, completions, [p for t, p in zip(tasks, protocols) for _ in t.vignettes])
     reports, start = [], 0

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from steerheal.generation.context import check_context
 from steerheal.generation.engine import Engine
 from steerheal.generation.request import Request
 from steerheal.generation.sampling import Sampling
@@ -47,9 +48,13 @@ class Answer:
 def answer(
     engine: Engine, asks: Sequence[Ask], on_tokens: Callable[[int], None] = lambda count: None
 ) -> list[Answer]:
-    """Generate all answers together, then score them under base."""
+    """Generate all answers together, then score them under base.
+
+    Raises UserError when a prompt and its new tokens exceed the model's context.
+    """
     stops = stop_ids(engine.base)
     requests = [_request(engine.base, ask, stops) for ask in asks]
+    check_context(engine.base, "prompts", requests, "max_new_tokens")
     completions = engine.run(requests, on_tokens)
     ids = [completion.with_stop for completion in completions]
     scores = score_under_base(engine.base, [request.prompt for request in requests], ids)

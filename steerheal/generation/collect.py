@@ -141,7 +141,7 @@ def _ask(job: Collect, student: Student, vector: Vector, want: Wanted) -> Ask:
 
 def limits(section: Any) -> Thresholds:
     """The settings section `filter` as the filter takes it."""
-    return Thresholds(max_perplexity=section.max_perplexity, max_repetition=section.max_repetition)
+    return Thresholds(section.max_perplexity, section.max_repetition, max_blunders=section.max_blunders)
 
 
 def judged(found: Answer, thresholds: Thresholds) -> dict:

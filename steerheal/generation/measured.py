@@ -51,7 +51,8 @@ class Measured:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Limits of the gates. The two first are the published ones; the rest belong to gate 5, `degenerate`.
+    """Limits of the gates. The two first are the published ones; the rest belong to gate 5, `degenerate`. A space
+    sets those of `config.sections.Filter`.
 
     max_perplexity: under base, over the last quarter.
     max_repetition: largest share of any one n-gram.

@@ -1,16 +1,16 @@
 """Measure the built-in model and write its card: `python -m steerheal.organism.card --out MODEL_CARD.md`.
 
 Every figure goes through the same stages as a sweep. Artefacts land in a store, so an interrupted run goes on
-where it stopped. About half an hour on two idle CPU cores.
+where it stopped. A few minutes on a GPU, about half an hour on two idle CPU cores.
 """
 
 import argparse
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
+from statistics import fmean, geometric_mean
 
-from steerheal import cli
+from steerheal import cli, objective
 from steerheal.config.space import Space, load_space
 from steerheal.config.trial import Persona
 from steerheal.evaluation.canary_suite import CanaryPrompt, Suite
@@ -21,13 +21,16 @@ from steerheal.trial_data import TrialData, load_data
 from steerheal.worker import LocalStages, Worker, load_worker
 
 from . import DATA, card_text
+from .card_criteria import Measurements
 from .personas import DEFAULT_NEUTRAL
 
 DOSES = (0.125, 0.25, 0.375, 0.5, 0.75, 1.0, 1.125, 1.5, 2.25, 3.0, 4.5)
 ROUNDS = 5
 LONG_VIGNETTES = 66
 LONG_RUN = ({"reg": "nll"}, {"reg": "kl_rev", "lam": 1.0})
-PERSONAS = ("care_over_authority", "loyalty_over_fairness", "liberty_over_sanctity")
+PERSONAS = tuple(sorted(path.stem for path in (DATA / "personas").glob("*.yaml")))
+# Rows decoded together: a GPU is idle at what keeps a CPU busy.
+SLOTS = {"cpu": 64, "cuda": 512, "auto": 64}
 
 
 class Measurer:
@@ -85,15 +88,11 @@ class Measurer:
         return [self.reading(result) for result in self.stages.run(jobs)]
 
     def reading(self, result: Result) -> dict:
-        """Perplexity under base (last quarter), repetition, share of undamaged and of correct answers, an
-        example."""
+        """Both means of perplexity, repetition, share of undamaged and of correct answers, an example."""
         rows = read_jsonl(self.worker.store.folder(result.key) / "answers.jsonl")
-        perplexity = [row["measures"].get("perplexity", math.inf) for row in rows]
         facts = [row for row in rows if row["id"] in self.truth]
-        return {
-            "perplexity": math.exp(sum(min(math.log(p), 50.0) for p in perplexity) / len(rows)),
-            "median": median(perplexity),
-            "repetition": sum(row["measures"]["repetition"] for row in rows) / len(rows),
+        return perplexities(rows) | {
+            "repetition": fmean(row["measures"]["repetition"] for row in rows),
             "undamaged": result.summary["undamaged"],
             "facts": sum(self.truth[row["id"]] in row["beliefs"] for row in facts) / len(facts)
             if facts
@@ -107,11 +106,22 @@ class Measurer:
         return {p.id: next(iter(p.beliefs)) for p in self.data.suite.prompts if p.kind == "fact"}
 
 
+def perplexities(answers: Sequence[dict]) -> dict:
+    """Two means over the answers whose perplexity (under base, last quarter) is a number; inf if none is.
+
+    "perplexity" is the geometric mean: what a typical answer has. "mean_perplexity" is the arithmetic one, as
+    published tables count: a tenth of the answers in loops decides it.
+    """
+    found = [row["measures"].get("perplexity") for row in answers]
+    scored = [value for value in found if value is not None]
+    if not scored:
+        return {"perplexity": math.inf, "mean_perplexity": math.inf}
+    return {"perplexity": geometric_mean(scored), "mean_perplexity": fmean(scored)}
+
+
 def measure_base(m: Measurer) -> dict:
-    """Base's profile, text and facts; both sides of every shipped persona pair as a system prompt."""
-    pairs = {name: load_space(DATA / "card.yaml", [f"persona={name}"]).persona for name in PERSONAS}
-    systems = [None] + [side for pair in pairs.values() for side in (pair.positive, pair.negative)]
-    base, *sides = [result.summary for result in m.stages.run([m.evaluation(system) for system in systems])]
+    """Base's profile, text and facts."""
+    (report,) = m.stages.run([m.evaluation()])
     suite = Canary(
         m.model,
         (),
@@ -124,12 +134,38 @@ def measure_base(m: Measurer) -> dict:
     )
     (canaries,) = m.stages.run([suite])
     return {
-        "report": base,
+        "report": report.summary,
         "text": m.texts([None])[0],
         "facts": m.reading(canaries)["facts"],
-        "personas": {
-            name: (pair, sides[2 * i], sides[2 * i + 1]) for i, (name, pair) in enumerate(pairs.items())
-        },
+    }
+
+
+def measure_personas(m: Measurer) -> dict[str, dict]:
+    """Per shipped pair: base under either side as a system prompt, and steered at the space's alpha."""
+    pairs = {name: load_space(DATA / "card.yaml", [f"persona={name}"]).persona for name in PERSONAS}
+    steerings = [Steering(m.vector(pair), m.space.alpha) for pair in pairs.values()]
+    jobs = [m.evaluation()]
+    for pair, steering in zip(pairs.values(), steerings):
+        jobs += [m.evaluation(pair.positive), m.evaluation(pair.negative), m.evaluation(steering=steering)]
+    base, *reports = [result.summary for result in m.stages.run(jobs)]
+    texts = m.texts(steerings)
+    return {
+        name: _moves(pair, base, *reports[3 * i : 3 * i + 3]) | {"text": texts[i]}
+        for i, (name, pair) in enumerate(pairs.items())
+    }
+
+
+def _moves(pair: Persona, base: dict, positive: dict, negative: dict, steered: dict) -> dict:
+    """Nats of the pair's target against base under either prompt, and the gain of steering."""
+    at = base["nats"][pair.target]
+    return {
+        "pair": pair,
+        "base": at,
+        "positive": positive["nats"][pair.target] - at,
+        "negative": negative["nats"][pair.target] - at,
+        "lowest": min(positive["coherence"], negative["coherence"]),
+        "gain": objective.gain(steered["nats"][pair.target], at, pair.sign),
+        "coherence": steered["coherence"],
     }
 
 
@@ -164,6 +200,21 @@ def measure_rounds(m: Measurer, rounds: int) -> list[dict]:
     return made
 
 
+def measure(m: Measurer, rounds: int) -> Measurements:
+    """Every table of the card."""
+    return Measurements(
+        base=measure_base(m),
+        personas=measure_personas(m),
+        steering=measure_steering(m),
+        healing=measure_healing(m),
+        rounds=measure_rounds(m, rounds),
+        pair=m.space.persona.name,
+        alpha=m.space.alpha,
+        think_tokens=m.settings.evaluate.think_tokens,
+        device=m.worker.base.device.type,
+    )
+
+
 def _say(record: dict) -> None:
     print({key: record[key] for key in ("seed", "round", "outcome", "gain", "coherence", "dose")}, flush=True)
 
@@ -175,17 +226,13 @@ def main() -> None:
     parser.add_argument(
         "--store", type=Path, default=Path("tune_runs/card_store"), help="where artefacts are kept"
     )
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--device", default="auto", choices=SLOTS, help="default: a GPU if there is one")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="rounds of the long run")
     args = parser.parse_args()
+    cli.check_writable(args.out)
     space = load_space(DATA / "card.yaml")
-    m = Measurer(load_worker(space.model, args.store, device=args.device), space)
-    write_text(
-        args.out,
-        card_text.render(
-            measure_base(m), measure_steering(m), measure_healing(m), measure_rounds(m, args.rounds), m
-        ),
-    )
+    m = Measurer(load_worker(space.model, args.store, SLOTS[args.device], args.device), space)
+    write_text(args.out, card_text.render(measure(m, args.rounds)))
 
 
 if __name__ == "__main__":

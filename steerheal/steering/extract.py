@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from steerheal.errors import UserError
+from steerheal.generation.context import context_of, overflow
 from steerheal.steering import mean_diff, pca
 from steerheal.students.base import Base, Plan
 from steerheal.students.batching import batches, pad, sight_of
@@ -45,13 +46,15 @@ def extract(
     """The vector: block → [d], float32 on the CPU.
 
     The persona is the system message, each context the user's; `layers` None means the model's middle blocks.
-    Raises UserError for a block that the model does not have.
+    Raises UserError for a block that the model does not have, or a prompt longer than its context.
     """
     blocks = tuple(layers) if layers is not None else base.depth_blocks(*MIDDLE)
     if max(blocks) >= len(base.blocks):
         raise UserError(f"layers: {base.name} has blocks 0 to {len(base.blocks) - 1}, not {max(blocks)}; name others")
-    sides = [
-        last_states(base, student, [prompt_ids(base.tokenizer, persona, text) for text in contexts], blocks)
-        for persona in (positive, negative)
+    prompts = [
+        [prompt_ids(base.tokenizer, persona, text) for text in contexts] for persona in (positive, negative)
     ]
+    if problem := overflow("contexts", max(map(len, sum(prompts, []))), None, 0, context_of(base)):
+        raise UserError(f"contexts: {'; '.join(problem)}")
+    sides = [last_states(base, student, side, blocks) for side in prompts]
     return {block: METHODS[method](sides[0][block], sides[1][block]).cpu() for block in blocks}

@@ -1,0 +1,67 @@
+"""Whether a space fits the loaded model: its blocks, and the context that prompts and new tokens share.
+
+Only the process that has loaded the model can tell, so this runs there, before the first trial.
+"""
+
+from collections.abc import Iterator
+from operator import itemgetter
+from typing import Any
+
+from jinja2.exceptions import TemplateError
+
+from steerheal.config.space import Space
+from steerheal.evaluation.protocol import ORDERS, Protocol
+from steerheal.generation.context import context_of, overflow
+from steerheal.students.base import Base
+from steerheal.students.chat import prompt_ids
+from steerheal.trial_data import TrialData
+from steerheal.yaml_io import refusal
+
+
+def check_fit(space: Space, data: TrialData, base: Base) -> None:
+    """Raise UserError, naming the setting and the remedy, when some trial of the space cannot run on `base`."""
+    _check_blocks(space, len(base.blocks))
+    try:
+        lengths = list(_lengths(space, data, base))
+    except (TemplateError, ValueError, LookupError) as error:
+        what = f"its chat template cannot hold the conversations of a trial ({error})"
+        raise refusal(str(space.path), "model", what, "use an instruction-tuned model") from error
+    limit = context_of(base)
+    for texts, tokens, setting in lengths:
+        key, new = max(_values(space, *setting), key=itemgetter(1)) if setting else (f"data.{texts}", 0)
+        if problem := overflow(texts, tokens, setting[1] if setting else None, new, limit):
+            raise refusal(str(space.path), key, *problem)
+
+
+def _check_blocks(space: Space, blocks: int) -> None:
+    """`layers`, fixed or searched. A `depth` needs no check: it always yields a block that the model has."""
+    for key, layers in _values(space, "steer", "layers"):
+        if layers and max(layers) >= blocks:
+            what = f"there is no block {max(layers)}, {space.model.name} has blocks 0 to {blocks - 1}"
+            raise refusal(str(space.path), key, what, "name some of these, or write null for its middle ones")
+
+
+def _lengths(space: Space, data: TrialData, base: Base) -> Iterator[tuple[str, int, tuple[str, str] | None]]:
+    """(which texts, tokens of the longest of their prompts, the setting that adds new tokens to them)."""
+    persona, tokenizer = space.persona, base.tokenizer
+
+    def longest(system: str, texts: Any) -> int:
+        return max(len(prompt_ids(tokenizer, system, text)) for text in texts)
+
+    yield "contexts", max(longest(side, data.contexts) for side in (persona.positive, persona.negative)), None
+    yield "prompts", longest(persona.neutral, [p.text for p in data.prompts]), ("sample", "max_new_tokens")
+    if space.settings.evaluate.canary_samples:
+        texts = [prompt.prompt for prompt in data.suite.prompts]
+        yield "canaries", longest(persona.neutral, texts), ("sample", "max_new_tokens")
+    protocol = Protocol.of(tokenizer, data.instrument)
+    asked = (protocol.prompt(vignette.text, order) for vignette in data.vignettes for order in ORDERS)
+    tokens = max(map(len, asked)) + len(protocol.suffix_ids)
+    yield "vignettes", tokens, ("evaluate", "think_tokens")
+
+
+def _values(space: Space, section: str, leaf: str) -> list[tuple[str, Any]]:
+    """(key in the file, value): what a setting is, or the values that are searched for it."""
+    for dimension in space.dimensions:
+        if dimension.name == leaf:
+            return [(f"search.{leaf}", value) for value in dimension.extremes()]
+    return [(f"settings.{section}.{leaf}", getattr(getattr(space.settings, section), leaf))]
