@@ -12,7 +12,8 @@ from transformers import AutoModelForCausalLM
 from steerheal.data_files import load_contexts, load_instrument, load_prompts, load_vignettes
 from steerheal.evaluation.tinymfv import EvaluationTask, evaluate
 from steerheal.generation.answers import stop_ids
-from steerheal.generation.engine import Engine, Request
+from steerheal.generation.engine import Engine
+from steerheal.generation.request import Request
 from steerheal.generation.sampling import GREEDY, Sampling
 from steerheal.generation.streams import stream_key, uniforms
 from steerheal.steering.extract import extract

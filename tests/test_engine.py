@@ -8,7 +8,8 @@ import torch
 from tiny import DEVICE, random_adapter
 from transformers import AutoModelForCausalLM
 
-from steerheal.generation.engine import Engine, Request
+from steerheal.generation.engine import Engine
+from steerheal.generation.request import Request
 from steerheal.generation.sampling import GREEDY, Sampling
 from steerheal.generation.streams import stream_key, uniforms
 from steerheal.students.attention import Sight

@@ -7,7 +7,8 @@ from test_healing import examples, flat
 from tiny import save
 
 from steerheal.config import Heal
-from steerheal.generation.engine import Engine, Request
+from steerheal.generation.engine import Engine
+from steerheal.generation.request import Request
 from steerheal.healing.train import HealTask, heal
 from steerheal.students.base import load_base
 from steerheal.students.rows import Row, Student

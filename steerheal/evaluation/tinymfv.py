@@ -7,7 +7,8 @@ from typing import Any
 from steerheal.evaluation.profile import Read, report
 from steerheal.evaluation.protocol import ORDERS, Protocol
 from steerheal.generation.context import check_context
-from steerheal.generation.engine import Completion, Engine, Request
+from steerheal.generation.engine import Engine
+from steerheal.generation.request import Completion, Request
 from steerheal.generation.sampling import GREEDY
 from steerheal.students.rows import Row
 

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from steerheal.generation.context import check_context
-from steerheal.generation.engine import Engine, Request
+from steerheal.generation.engine import Engine
+from steerheal.generation.request import Request
 from steerheal.generation.sampling import Sampling
 from steerheal.generation.score import score_under_base
 from steerheal.generation.streams import stream_key

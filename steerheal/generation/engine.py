@@ -1,78 +1,30 @@
 """The slot engine: requests with a student, a dose and a random stream each, decoded together.
 
-Active slots lie at the front of the cache; a row that finishes gives its slot to the last active row, and waiting
-requests are prefilled into the free ones, so neither padding nor finished rows are decoded.
+A slot that finishes is refilled at once from the requests that wait; when none wait, the rows that are left move to
+the front, so neither padding nor finished rows are decoded. Results do not depend on the number of slots, on what
+shared a batch, or on whether the step was replayed from a graph.
 """
 
+import warnings
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import torch
 
-from steerheal.generation.kv import SlotCache
-from steerheal.generation.sampling import Sampler, Sampling
-from steerheal.generation.streams import uniforms
+from steerheal.generation.deck import Deck
+from steerheal.generation.kv import slot_bytes
+from steerheal.generation.read import Reading, read
+from steerheal.generation.replay import Plain, Replayed
+from steerheal.generation.request import Completion, Request
 from steerheal.students.attention import Sight
 from steerheal.students.base import Base, Plan
 from steerheal.students.batching import batches, pad, sight_of
-from steerheal.students.rows import GroupedAdapters, Row, Steered
+from steerheal.students.rows import GroupedAdapters
 
-
-@dataclass(frozen=True)
-class Request:
-    """One row to decode.
-
-    prompt: token ids; stops: ids that end it; suppress: ids that are never drawn; suffix: ids fed after the last
-    new token; read: ids whose log-probability is wanted after the suffix; scored: how many of the suffix's last ids
-    have their mean negative log-likelihood taken.
-    """
-
-    prompt: tuple[int, ...]
-    row: Row
-    max_new_tokens: int
-    stream: int = 0
-    sampling: Sampling = Sampling()
-    steer_prompt: bool = True
-    stops: tuple[int, ...] = ()
-    suppress: tuple[int, ...] = ()
-    suffix: tuple[int, ...] = ()
-    read: tuple[int, ...] = ()
-    scored: int = 0
-
-    @property
-    def length(self) -> int:
-        """Positions that the row needs."""
-        return len(self.prompt) + self.max_new_tokens + len(self.suffix)
-
-
-@dataclass
-class Completion:
-    """New token ids (without the stop); read: log-probabilities after the suffix; nll: of its scored ids."""
-
-    ids: list[int] = field(default_factory=list)
-    stop: int | None = None
-    read: list[float] | None = None
-    nll: float | None = None
-
-    @property
-    def hit_limit(self) -> bool:
-        """Whether no stop came."""
-        return self.stop is None
-
-    @property
-    def with_stop(self) -> tuple[int, ...]:
-        """The ids and the stop, if one came: what a student learns from."""
-        return (*self.ids, *(() if self.stop is None else (self.stop,)))
-
-
-@dataclass
-class _Slot:
-    place: int
-    request: Request
-    completion: Completion
-    position: int
-    token: int = 0
+# The share of free GPU memory that keys and values may take; activations and graphs live in the rest.
+MEMORY = 0.6
+# Ranks that one masked product may hold side by side; beyond, students take turns.
+RANKS = 1024
 
 
 class Engine:
@@ -83,164 +35,227 @@ class Engine:
         self.slots = slots
 
     @torch.inference_mode()
-    def run(self, requests: Sequence[Request], on_tokens: Callable[[int], None] = lambda count: None) -> list[Completion]:
-        """Completions in the order of `requests`; `on_tokens` hears how many tokens each step made."""
-        if not requests:
-            return []
-        run = _Run(self.base, requests, min(self.slots, len(requests)))
-        while run.busy:
-            on_tokens(run.step())
-        return [run.done[place] for place in range(len(requests))]
+    def run(
+        self,
+        requests: Sequence[Request],
+        on_tokens: Callable[[int], None] = lambda count: None,
+        cancelled: Collection[int] = (),
+    ) -> list[Completion]:
+        """Completions in the order of `requests`; `on_tokens` hears how many tokens each step made.
+
+        Places of `requests` that the caller adds to `cancelled` while it runs are given up.
+        """
+        found: dict[int, Completion] = {}
+        for places in self._parties(requests):
+            given_up = _Within(cancelled, places)
+            made = self._run([requests[place] for place in places], on_tokens, given_up)
+            found |= dict(zip(places, made))
+        return [found[place] for place in range(len(requests))]
+
+    def _run(self, requests: list[Request], on_tokens, cancelled) -> list[Completion]:
+        """One run; when memory runs out, it is begun again with half the slots: its streams make it the same."""
+        slots = min(self.slots, len(requests), self._affordable(requests))
+        while True:
+            try:
+                run = _Run(self.base, requests, slots, cancelled)
+                while run.busy:
+                    on_tokens(run.step())
+                return run.completions()
+            except torch.OutOfMemoryError:
+                if slots == 1:
+                    raise
+                slots //= 2
+                warnings.warn(f"out of GPU memory: going on with {slots} slots")
+            run = None
+            torch.cuda.empty_cache()
+
+    def _affordable(self, requests: Sequence[Request]) -> int:
+        if self.base.device.type != "cuda":
+            return len(requests)
+        unused = torch.cuda.memory_reserved(self.base.device) - torch.cuda.memory_allocated(self.base.device)
+        free = torch.cuda.mem_get_info(self.base.device)[0] + unused
+        return max(1, int(free * MEMORY) // slot_bytes(self.base, max(request.length for request in requests)))
+
+    def _parties(self, requests: Sequence[Request]) -> Iterator[list[int]]:
+        """Places by student; on a GPU, as many students together as their ranks allow."""
+        ranks = {r.row.student.name: r.row.student.adapter.rank for r in requests if r.row.student.adapter is not None}
+        party: list[int] = []
+        students, total = set(), 0
+        for place in sorted(range(len(requests)), key=lambda place: str(requests[place].row.student.name)):
+            name = requests[place].row.student.name
+            added = 0 if name in students else ranks.get(name, 0)
+            if party and added and total + added > RANKS and self.base.device.type == "cuda":
+                yield party
+                party, students, total, added = [], set(), 0, ranks[name]
+            party.append(place)
+            students.add(name)
+            total += added
+        if party:
+            yield party
+
+
+class _Within:
+    """Those of the cancelled places that belong to a party, by their number in it."""
+
+    def __init__(self, cancelled: Collection[int], places: list[int]):
+        self.cancelled, self.numbers = cancelled, {place: number for number, place in enumerate(places)}
+
+    def __call__(self) -> set[int]:
+        return {self.numbers[place] for place in self.cancelled if place in self.numbers}
 
 
 class _Run:
-    """The state of one call of the engine."""
+    """The state of one run on the host: who waits, who holds which slot, what has been read."""
 
-    def __init__(self, base: Base, requests: Sequence[Request], slots: int):
-        self.base, self.slots = base, slots
-        order = sorted(range(len(requests)), key=lambda p: (str(requests[p].row.student.name), len(requests[p].prompt)))
-        self.waiting = deque((place, requests[place]) for place in order)
-        self.cache = SlotCache(base, slots, max(request.length for request in requests))
-        self.active: list[_Slot] = []
-        self.done: dict[int, Completion] = {}
-        self._rows: _Rows | None = None
+    def __init__(self, base: Base, requests: list[Request], slots: int, cancelled: Callable[[], set[int]]):
+        self.base, self.requests, self.cancelled = base, requests, cancelled
+        self.deck = Deck(base, requests, slots)
+        order = sorted(range(len(requests)), key=lambda r: (str(requests[r].row.student.name), len(requests[r].prompt)))
+        self.waiting = deque(order)
+        self.slots: list[int | None] = [None] * slots
+        # An upper bound of each slot's position: what is done is known late.
+        self.reach = [0] * slots
+        self.readings: dict[int, Reading] = {}
+        self.given_up: set[int] = set()
+        self.lazy = base.device.type == "cuda"
+        self._adapters: tuple[int, GroupedAdapters | None] | None = None
+        if self.lazy:
+            self.stepper = Replayed(self.deck, [request.row.student for request in requests])
+        else:
+            self.stepper = Plain(self.deck, self._grouped_slots)
 
     @property
     def busy(self) -> bool:
         """Whether anything is left to do."""
-        return bool(self.waiting or self.active)
+        return bool(self.waiting) or any(held is not None for held in self.slots)
 
     def step(self) -> int:
-        """Refill free slots, or decode one token for every active row; returns how many tokens were made."""
-        free = self.slots - len(self.active)
-        if self.waiting and free >= min(len(self.waiting), max(1, self.slots // 8)):
+        """Refill free slots, or decode one token for every held one; returns how many tokens were made."""
+        self._give_up()
+        free = [slot for slot, held in enumerate(self.slots) if held is None]
+        if self.waiting and len(free) >= min(len(self.waiting), max(1, len(self.slots) // 8)):
             return self._refill(free)
-        return self._decode()
+        held = len(self.slots) - len(free)
+        if not held:
+            return 0
+        last = max(slot for slot, request in enumerate(self.slots) if request is not None)
+        self.stepper(self.stepper.size(last + 1), max(self.reach) + 1)
+        self.reach = [reach + 1 if request is not None else 0 for reach, request in zip(self.reach, self.slots)]
+        self._retire(self.stepper.done())
+        return held
 
-    def _refill(self, free: int) -> int:
-        taken = [self.waiting.popleft() for _ in range(min(free, len(self.waiting)))]
-        made = 0
-        for group in batches([len(request.prompt) for _, request in taken], self.base.device):
-            made += self._prefill([taken[place] for place in group])
-        self._retire()
+    def completions(self) -> list[Completion]:
+        """In the order of the requests."""
+        made = []
+        for request, row, count in zip(self.requests, self.deck.out.tolist(), self.deck.drawn.tolist()):
+            ids = row[:count]
+            stop = ids.pop() if ids and ids[-1] in request.stops else None
+            reading = self.readings.get(len(made), Reading())
+            made.append(Completion(ids, stop, reading.logprobs, reading.nll, len(made) in self.given_up))
         return made
 
-    def _prefill(self, taken: list[tuple[int, Request]]) -> int:
-        fresh = [_Slot(place, request, Completion(), len(request.prompt)) for place, request in taken]
+    def _give_up(self) -> None:
+        """Cancelled requests leave their slots, or never get one."""
+        left = [request for request in self.cancelled() - self.given_up if request not in self.readings]
+        if left:
+            self.given_up.update(left)
+            self.deck.done[torch.tensor(left, device=self.base.device)] = True
+            self.waiting = deque(request for request in self.waiting if request not in self.given_up)
+            self._free([slot for slot, held in enumerate(self.slots) if held in self.given_up])
+
+    def _refill(self, free: list[int]) -> int:
+        taken = [self.waiting.popleft() for _ in range(min(len(free), len(self.waiting)))]
+        made = 0
+        for group in batches([len(self.requests[r].prompt) for r in taken], self.base.device):
+            made += self._prefill([free[place] for place in group], [taken[place] for place in group])
+        self._adapters = None
+        self._retire(self.deck.done.tolist())
+        return made
+
+    def _prefill(self, slots: list[int], taken: list[int]) -> int:
+        """Feed the prompts of requests `taken` into `slots`, and draw their first tokens."""
+        requests = [self.requests[r] for r in taken]
         # Without a token to draw, the suffix belongs to the prompt.
-        fed = [r.prompt + (r.suffix if r.max_new_tokens == 0 else ()) for _, r in taken]
+        fed = [r.prompt + (r.suffix if r.max_new_tokens == 0 else ()) for r in requests]
         ids = pad(fed, self.base.device)
-        rows = _Rows(self.base, fresh)
-        positions = ids.new_tensor([float(r.steer_prompt) for _, r in taken], dtype=self.base.dtype)[:, None]
-        plan = rows.plan(None if positions.all() else positions.expand(ids.shape))
-        cache = self.cache.prefill(len(self.active), len(fresh))
-        states = self.base.hidden(ids, plan, sight_of(ids), cache)
-        drawing = [number for number, slot in enumerate(fresh) if slot.request.max_new_tokens > 0]
-        for number, slot in enumerate(fresh):
-            if slot.request.max_new_tokens == 0:
-                self._read(slot, fed[number], states[number])
+        which = torch.tensor(taken, device=self.base.device)
+        places = torch.tensor(slots, device=self.base.device)
+        steered = torch.tensor([r.steer_prompt for r in requests], device=self.base.device)
+        plan = self._plan(taken, None if steered.all() else steered[:, None].expand(ids.shape))
+        states = self.base.hidden(ids, plan, sight_of(ids), self.deck.cache.prefill(places))
+        self.deck.which[places] = which
+        for slot, request in zip(slots, taken):
+            self.slots[slot], self.reach[slot] = request, len(self.requests[request].prompt)
+        only_read = [n for n, request in enumerate(requests) if request.max_new_tokens == 0]
+        if only_read:
+            self.deck.done[which[only_read]] = True
+            found = read(self.base, [requests[n] for n in only_read], [len(fed[n]) for n in only_read], states[only_read])
+            self.readings |= dict(zip([taken[n] for n in only_read], found))
+        drawing = [n for n, request in enumerate(requests) if request.max_new_tokens > 0]
         if drawing:
-            last = torch.stack([states[number, fresh[number].position - 1] for number in drawing])
-            _Rows(self.base, [fresh[number] for number in drawing]).draw(last)
-        self.active += fresh
-        self._rows = None
+            ends = torch.tensor([len(fed[n]) - 1 for n in drawing], device=self.base.device)
+            self.deck.draw(which[drawing], states[drawing, ends])
         return len(drawing)
 
-    def _decode(self) -> int:
-        active = self.active
-        if self._rows is None:
-            self._rows = _Rows(self.base, active)
-        ids = torch.tensor([[slot.token] for slot in active], device=self.base.device)
-        positions = torch.tensor([[slot.position] for slot in active], device=self.base.device)
-        keys = max(slot.position for slot in active) + 1
-        states = self.base.hidden(
-            ids, self._rows.plan(), Sight(positions, keys), self.cache.decode(positions[:, 0], keys)
-        )
-        for slot in active:
-            slot.position += 1
-        self._rows.draw(states[:, 0])
-        self._retire()
-        return len(active)
-
-    def _retire(self) -> None:
-        """Read the finished rows' suffixes and give their slots to the last active rows."""
-        finished = [number for number, slot in enumerate(self.active) if _finished(slot)]
-        if not finished:
+    def _retire(self, done: list[bool]) -> None:
+        """Read the finished rows' suffixes and free their slots; on a GPU, only when enough have gathered."""
+        finished = [slot for slot, held in enumerate(self.slots) if held is not None and done[held]]
+        held = sum(request is not None for request in self.slots)
+        if not finished or self.lazy and len(finished) < max(1, held // 8):
             return
-        self._extend([n for n in finished if self.active[n].request.suffix and self.active[n].completion.read is None])
-        for number in reversed(finished):
-            slot = self.active[number]
-            self.done[slot.place] = slot.completion
-            last = self.active.pop()
-            if number < len(self.active):
-                self.cache.move(len(self.active), number)
-                self.active[number] = last
-        self._rows = None
+        unread = [slot for slot in finished if self._unread(self.slots[slot])]
+        for group in batches([len(self.requests[self.slots[slot]].suffix) + 1 for slot in unread], self.base.device):
+            self._extend([unread[place] for place in group])
+        self._free(finished)
 
-    def _extend(self, numbers: list[int]) -> None:
-        """Feed the last drawn token and the suffix of the slots `numbers`, and read what follows."""
-        for group in batches([len(self.active[n].request.suffix) + 1 for n in numbers], self.base.device):
-            slots = [self.active[numbers[place]] for place in group]
-            fed = [(slot.token, *slot.request.suffix) for slot in slots]
-            ids = pad(fed, self.base.device)
-            starts = torch.tensor([slot.position for slot in slots], device=self.base.device)
-            reach = torch.arange(ids.shape[1], device=self.base.device)
-            # Padding past a row's own end would leave the cache; its position is clamped, its result unused.
-            positions = (starts[:, None] + reach).clamp_max(self.cache.k[0].shape[2] - 1)
-            keys = int(positions.max()) + 1
-            index = torch.tensor([numbers[place] for place in group], device=self.base.device)
-            cache = self.cache.extend(index, positions, keys)
-            states = self.base.hidden(ids, _Rows(self.base, slots).plan(), Sight(positions, keys), cache)
-            for number, slot in enumerate(slots):
-                self._read(slot, fed[number], states[number])
+    def _unread(self, request: int) -> bool:
+        return bool(self.requests[request].suffix) and request not in self.readings
 
-    def _read(self, slot: _Slot, fed: Sequence[int], states: torch.Tensor) -> None:
-        """Log-probabilities after the last of `fed` [c], and the nll of its last `scored` ids; states [c', d]."""
-        request, end = slot.request, len(fed)
-        wanted = states[end - 1 - request.scored : end]
-        logp = self.base.logits(wanted).log_softmax(-1)
-        if request.scored:
-            targets = torch.tensor(fed[end - request.scored :], device=logp.device)
-            slot.completion.nll = -logp[:-1].gather(-1, targets[:, None]).mean().item()
-        slot.completion.read = logp[-1, list(request.read)].tolist()
+    def _extend(self, slots: list[int]) -> None:
+        """Feed the last drawn token and the suffix of `slots`, and read what follows."""
+        held = [self.slots[slot] for slot in slots]
+        requests = [self.requests[request] for request in held]
+        which = torch.tensor(held, device=self.base.device)
+        ids = pad([(0, *request.suffix) for request in requests], self.base.device)
+        ids[:, 0] = self.deck.token[which]
+        reach = self.deck.position[which][:, None] + torch.arange(ids.shape[1], device=self.base.device)
+        # Padding past a row's own end would leave the cache; its position is clamped, its result unused.
+        positions = reach.clamp_max(self.deck.cache.length - 1)
+        keys = int(positions.max()) + 1
+        cache = self.deck.cache.extend(torch.tensor(slots, device=self.base.device), positions, keys)
+        states = self.base.hidden(ids, self._plan(held), Sight(positions, keys), cache)
+        found = read(self.base, requests, [len(request.suffix) + 1 for request in requests], states)
+        self.readings |= dict(zip(held, found))
 
+    def _free(self, slots: list[int]) -> None:
+        """Empty `slots`; where fewer rows fit a smaller step, the last ones move into the gaps."""
+        for slot in slots:
+            self.slots[slot] = None
+        held = [slot for slot, request in enumerate(self.slots) if request is not None]
+        gaps = [slot for slot in range(len(held)) if self.slots[slot] is None]
+        if held and gaps and self.stepper.size(len(held)) < self.stepper.size(held[-1] + 1):
+            sources = held[-len(gaps) :]
+            self.deck.cache.move(*(torch.tensor(side, device=self.base.device) for side in (sources, gaps)))
+            for source, gap in zip(sources, gaps):
+                self.slots[gap], self.reach[gap] = self.slots[source], self.reach[source]
+                self.slots[source] = None
+        which = [self.deck.nobody if request is None else request for request in self.slots]
+        self.deck.which.copy_(torch.tensor(which, device=self.base.device))
+        self._adapters = None
 
-def _finished(slot: _Slot) -> bool:
-    return not slot.completion.hit_limit or len(slot.completion.ids) >= slot.request.max_new_tokens
+    def _plan(self, held: list[int], positions: torch.Tensor | None = None) -> Plan:
+        """The plan of an eager pass over requests `held`; positions [B, S] is false where a row is not steered."""
+        steer = self.deck.steer and self.deck.steer.rows(torch.tensor(held, device=self.base.device), positions)
+        return Plan(adapters=self._grouped(held), steer=steer)
 
+    def _grouped(self, held: Sequence[int | None]) -> GroupedAdapters | None:
+        students = [None if request is None else self.requests[request].row.student for request in held]
+        if not any(student is not None and student.adapter is not None for student in students):
+            return None
+        return GroupedAdapters(students, self.base.device)
 
-class _Rows:
-    """Tensors that depend only on which rows are active."""
-
-    def __init__(self, base: Base, slots: list[_Slot]):
-        self.base, self.members = base, list(slots)
-        requests = [slot.request for slot in slots]
-        rows = [request.row for request in requests]
-        device = base.device
-        self.adapters = None
-        if any(row.student.adapter is not None for row in rows):
-            self.adapters = GroupedAdapters([row.student for row in rows], device)
-        self.steer = Steered.of(rows, device, base.dtype)
-        self.sampler = Sampler([request.sampling for request in requests], device)
-        self.keys = torch.tensor([request.stream for request in requests], device=device)
-        banned = [(number, token) for number, r in enumerate(requests) for token in r.suppress]
-        self.banned = tuple(torch.tensor(side, device=device) for side in zip(*banned)) if banned else None
-
-    def plan(self, positions: torch.Tensor | None = None) -> Plan:
-        """A fresh plan for one pass; positions [B, S] is 0 where prompts are not steered."""
-        steer = self.steer and replace(self.steer, positions=positions, fired=set())
-        return Plan(adapters=self.adapters, steer=steer)
-
-    def draw(self, states: torch.Tensor) -> None:
-        """Draw each member's next token from states [n, d] and note it, or note that the row stopped."""
-        logits = self.base.logits(states)
-        if self.banned is not None:
-            logits[self.banned] = -torch.inf
-        draws = torch.tensor([len(slot.completion.ids) for slot in self.members], device=logits.device)
-        tokens = self.sampler.draw(logits, uniforms(self.keys, draws)).tolist()
-        for slot, token in zip(self.members, tokens):
-            slot.token = token
-            if token in slot.request.stops:
-                slot.completion.stop = token
-            else:
-                slot.completion.ids.append(token)
+    def _grouped_slots(self, slots: int) -> GroupedAdapters | None:
+        """The adapters of the first slots, built anew only when a slot has changed hands."""
+        if self._adapters is None or self._adapters[0] != slots:
+            self._adapters = slots, self._grouped(self.slots[:slots])
+        return self._adapters[1]

@@ -1,4 +1,4 @@
-"""Keys and values of B slots, each with its own position; active slots lie at the front."""
+"""Keys and values of B slots, each with its own position."""
 
 import torch
 from transformers.cache_utils import Cache
@@ -6,29 +6,40 @@ from transformers.cache_utils import Cache
 from steerheal.students.base import Base
 
 
-class SlotCache(Cache):
-    """Per block k, v [B, Hkv, T, D]. The kind of pass decides what `update` writes and returns.
+def slot_bytes(base: Base, length: int) -> int:
+    """Bytes that one slot of `length` positions takes."""
+    heads, width = _shape(base)
+    return 2 * len(base.blocks) * length * heads * width * base.dtype.itemsize
 
-    prefill: new slots start … start + m, whose keys are their own sequence; decode: one token for each of the first
-    n slots; extend: several tokens for listed slots.
+
+def _shape(base: Base) -> tuple[int, int]:
+    config = base.config
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return config.num_key_value_heads, width
+
+
+class SlotCache(Cache):
+    """Per block k, v [B, T, Hkv, D]. The kind of pass decides what `update` writes and returns ([n, Hkv, T, D]).
+
+    prefill: listed slots from position 0, whose keys are their own sequence; decode: one token for each of the
+    first n slots; extend: several tokens for listed slots.
     """
 
     def __init__(self, base: Base, slots: int, length: int):
-        config = base.config
-        heads = config.num_key_value_heads
-        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        shape = (slots, heads, length, width)
-        make = lambda: [torch.zeros(shape, device=base.device, dtype=base.dtype) for _ in base.blocks]  # noqa: E731
+        self.length = length
+        make = lambda: [  # noqa: E731
+            torch.zeros(slots, length, *_shape(base), device=base.device, dtype=base.dtype) for _ in base.blocks
+        ]
         self.k, self.v = make(), make()
         self.layers = []
         self._write = self._prefill
-        self._slots: slice | torch.Tensor = slice(0, 0)
+        self._slots = torch.empty(0)
         self._positions = torch.empty(0)
         self._keys = 0
 
-    def prefill(self, start: int, count: int) -> "SlotCache":
-        """The next pass fills slots start … start + count from position 0."""
-        self._write, self._slots = self._prefill, slice(start, start + count)
+    def prefill(self, slots: torch.Tensor) -> "SlotCache":
+        """The next pass fills `slots` [m] from position 0."""
+        self._write, self._slots = self._prefill, slots
         return self
 
     def decode(self, positions: torch.Tensor, keys: int) -> "SlotCache":
@@ -42,10 +53,10 @@ class SlotCache(Cache):
         self._write, self._slots, self._positions, self._keys = self._extend, slots, positions, keys
         return self
 
-    def move(self, source: int, target: int) -> None:
-        """Copy slot `source` over slot `target`."""
+    def move(self, sources: torch.Tensor, targets: torch.Tensor) -> None:
+        """Copy slots `sources` [m] over slots `targets` [m]; the two do not overlap."""
         for buffer in (*self.k, *self.v):
-            buffer[target] = buffer[source]
+            buffer[targets] = buffer[sources]
 
     def get_seq_length(self, *_: object) -> int:
         return 0
@@ -54,13 +65,13 @@ class SlotCache(Cache):
         return self._write(self.k[layer_idx], key), self._write(self.v[layer_idx], value)
 
     def _prefill(self, buffer: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
-        buffer[self._slots, :, : new.shape[2]] = new
+        buffer[self._slots, : new.shape[2]] = new.transpose(1, 2)
         return new
 
     def _decode(self, buffer: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
-        buffer[self._slots, :, self._positions] = new[:, :, 0]
-        return buffer[: len(self._slots), :, : self._keys]
+        buffer[self._slots, self._positions] = new[:, :, 0]
+        return buffer[: len(self._slots), : self._keys].transpose(1, 2)
 
     def _extend(self, buffer: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
-        buffer[self._slots[:, None], :, self._positions] = new.transpose(1, 2)
-        return buffer[self._slots, :, : self._keys]
+        buffer[self._slots[:, None], self._positions] = new.transpose(1, 2)
+        return buffer[self._slots, : self._keys].transpose(1, 2)

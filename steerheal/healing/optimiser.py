@@ -4,6 +4,7 @@ decay, clip and step count, and sees only its own gradient.
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 
@@ -44,16 +45,26 @@ class StackedAdamW:
         """One update in place; lr, wd and clip hold one number per slot. Decay is decoupled: p shrinks by lr·wd."""
         self.steps += 1
         device, dtype = parameters[0].device, parameters[0].dtype
-        rate, decay, limit = (torch.tensor(values, device=device, dtype=dtype) for values in (lr, wd, clip))
-        shrink = (limit / (slot_norms(gradients) + 1e-6)).clamp_max(1.0)
-        correction = [1 - beta**self.steps for beta in BETAS]
+        numbers = partial(torch.tensor, device=device, dtype=dtype)
+        shrink = (numbers(clip) / (slot_norms(gradients) + 1e-6)).clamp_max(1.0)
+        rate, decay = numbers(lr), numbers(lr) * numbers(wd)
+        correction = numbers([1 - beta**self.steps for beta in BETAS])
+        update = _fused if device.type == "cuda" and dtype == torch.float32 else _update
         for p, g, mean, square in zip(parameters, gradients, self.mean, self.square):
-            shape = (-1, *[1] * (p.ndim - 1))
-            g = g * shrink.view(shape)
-            mean.lerp_(g, 1 - BETAS[0])
-            square.mul_(BETAS[1]).addcmul_(g, g, value=1 - BETAS[1])
-            update = (mean / correction[0]) / ((square / correction[1]).sqrt() + EPSILON)
-            p.mul_(1 - (rate * decay).view(shape)).sub_(rate.view(shape) * update)
+            update(p.detach(), g, mean, square, shrink, rate, decay, correction)
+
+
+def _update(p, g, mean, square, shrink, rate, decay, correction) -> None:
+    """One parameter [K, …] in place; shrink, rate and decay [K]."""
+    shape = (-1, *[1] * (p.ndim - 1))
+    g = g * shrink.view(shape)
+    mean.lerp_(g, 1 - BETAS[0])
+    square.mul_(BETAS[1]).addcmul_(g, g, value=1 - BETAS[1])
+    direction = (mean / correction[0]) / ((square / correction[1]).sqrt() + EPSILON)
+    p.mul_(1 - decay.view(shape)).sub_(rate.view(shape) * direction)
+
+
+_fused = torch.compile(_update, dynamic=True)
 
 
 def slot_norms(gradients: Sequence[torch.Tensor]) -> torch.Tensor:

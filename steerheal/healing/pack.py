@@ -103,6 +103,8 @@ def _stack_histories(
     """Histories with their scale multiplied into B, an absent one as rank 0; (None, None) when all are absent."""
     if not any(histories):
         return None, None
+    if any(history is not None and history.a.keys() != like.a.keys() for history in histories):
+        raise ValueError("a history must cover the sites that are trained")
     a, b = {}, {}
     for site in like.a:
         none = (like.a[site][:0], like.b[site][:, :0])

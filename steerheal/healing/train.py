@@ -19,7 +19,7 @@ from steerheal.healing.optimiser import StackedAdamW, schedule, slot_norms
 from steerheal.healing.pack import PackedAdapters, fresh_adapter
 from steerheal.healing.spectral import SpectralPenalty
 from steerheal.students.adapter import Adapter
-from steerheal.students.base import Base, Plan
+from steerheal.students.base import Base, Plan, Start
 from steerheal.students.batching import batches, pad, sight_of
 from steerheal.students.rows import GroupedAdapters, Student
 
@@ -86,9 +86,11 @@ class Training:
         self.base = base
         self.slots = [_slot(task) for task in tasks]
         self.healed = [slot.healed for slot in self.slots]
-        self.states = reference_states(base, tasks)
         settings = tasks[0].settings
-        sites = {site: base.sites[site] for site in base.block_sites(base.depth_blocks(*settings.depth))}
+        blocks = base.depth_blocks(*settings.depth)
+        sites = {site: base.sites[site] for site in base.block_sites(blocks)}
+        self.shared = blocks[0] - 1
+        self.states, self.starts = reference_states(base, tasks, self.shared)
         dtype = torch.float64 if base.dtype == torch.float64 else torch.float32
         fresh = [
             fresh_adapter(sites, t.settings.r, t.settings.lora_alpha, t.seed, base.device, dtype) for t in tasks
@@ -133,13 +135,13 @@ class Training:
         rows = max(len(batch) for batch in examples)
         flat = [example for batch in examples for example in [*batch, *[None] * (rows - len(batch))]]
         ids = pad([example.ids if example else (0,) for example in flat], self.base.device)
-        hidden = self.base.hidden(ids, Plan(adapters=self.pack), sight_of(ids))
+        hidden = self.base.hidden(ids, Plan(adapters=self.pack, start=self._start(flat, ids)), sight_of(ids))
         positions = Positions.of(flat, self.base.device)
         reference = torch.cat(
             [self.states[slot.task.reference.name, example] for slot, batch in zip(self.slots, examples) for example in batch]
         )
         fwd = [self.slots[row // rows].task.settings.reg == "kl_fwd" for row in range(len(flat))]
-        forward = torch.tensor(fwd, device=self.base.device)[positions.rows]
+        forward = [kind for kind, count in zip(fwd, positions.counts) for _ in range(count)]
         nll, divergence = position_losses(
             self.base, hidden[positions.rows, positions.places], positions.targets, reference, forward
         )
@@ -151,6 +153,16 @@ class Training:
             penalty = spectral[number] * slot.task.settings.spectral_lam if self.spectral else 0.0
             found.add([split_nll[p] for p in places], [split_divergence[p] for p in places], slot.task.settings, penalty)
         return found.stacked()
+
+    def _start(self, flat: list[Example | None], ids: torch.Tensor) -> Start | None:
+        """What the blocks below the first adapted one put out for ids [B, S]: theirs never changes."""
+        if not self.starts:
+            return None
+        states = next(iter(self.starts.values())).new_zeros(*ids.shape, self.base.config.hidden_size)
+        for row, example in enumerate(flat):
+            if example is not None:
+                states[row, : len(example.ids)] = self.starts[example]
+        return Start(self.shared, states)
 
     @torch.no_grad()
     def _validate(self, step: int) -> None:
@@ -229,21 +241,27 @@ def _slot(task: HealTask) -> _Slot:
 
 
 @torch.no_grad()
-def reference_states(base: Base, tasks: Sequence[HealTask]) -> dict[tuple[Hashable, Example], torch.Tensor]:
-    """Final hidden states [n, d] of every reference at the positions that predict each example's completion.
+def reference_states(base: Base, tasks: Sequence[HealTask], shared: int = -1) -> tuple[dict, dict]:
+    """What healing needs to know of the references and of the blocks up to `shared`, which no adapter touches.
 
-    One pass serves all tasks and epochs; the output head is applied when the divergence is needed, which is exact.
+    Returns ({(reference name, example): its final hidden states [n, d] at the positions that predict the
+    completion}, {example: the states [len, d] that block `shared` puts out}); the latter is empty where no pass can
+    begin there. One pass serves all tasks and epochs; the output head is applied when needed, which is exact.
     """
     wanted = {(t.reference.name, example): t.reference for t in tasks for example in t.examples}
     pairs = list(wanted.items())
-    found = {}
+    found: dict[tuple[Hashable, Example], torch.Tensor] = {}
+    starts: dict[Example, torch.Tensor] = {}
     for group in batches([len(example.ids) for (_, example), _ in pairs], base.device):
         students = [pairs[place][1] for place in group]
         ids = pad([pairs[place][0][1].ids for place in group], base.device)
         adapters = GroupedAdapters(students, base.device) if any(s.adapter for s in students) else None
-        states = base.hidden(ids, Plan(adapters=adapters), sight_of(ids))
+        plan = Plan(adapters=adapters, capture={shared: None} if shared >= 0 else None)
+        states = base.hidden(ids, plan, sight_of(ids))
         for row, place in enumerate(group):
             (name, example), _ = pairs[place]
             start = len(example.prompt) - 1
             found[name, example] = states[row, start : start + len(example.completion)].clone()
-    return found
+            if shared >= 0 and base.skips and example not in starts:
+                starts[example] = plan.capture[shared][row, : len(example.ids)].clone()
+    return found, starts

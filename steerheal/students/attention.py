@@ -6,6 +6,7 @@ where the layer has one. Rows are padded on the right, so causality already hide
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from transformers import AttentionInterface
@@ -43,6 +44,13 @@ class Sight:
         return seen
 
 
+    def lengths(self) -> torch.Tensor:
+        """How many keys each row has at its last query, int32 [B]."""
+        if "lengths" not in self._masks:
+            self._masks["lengths"] = (self.positions[:, -1] + 1).int()
+        return self._masks["lengths"]
+
+
 _sight: list[Sight] = []
 
 
@@ -71,18 +79,55 @@ def attend(
 ) -> tuple[torch.Tensor, None]:
     """transformers' attention interface: query [B, H, S, D], key and value [B, Hkv, T, D] → [B, S, H, D]."""
     batch, heads, length, width = query.shape
+    if length == 1 and _sight[-1].keys is not None and _flash(query.device, query.dtype, width):
+        return _decode(query, key, value, scaling, sliding_window), None
     mask = _sight[-1].mask(sliding_window)
     grouped = heads // key.shape[1]
+    share = grouped > 1 and mask is None and query.is_cuda
     if length == 1 and grouped > 1:
         # One query a row: the heads that share keys become queries of one head, so no key is copied.
         query = query.reshape(batch, key.shape[1], grouped, width)
-    elif grouped > 1:
+        share = False
+    elif grouped > 1 and not share:
         key = key.repeat_interleave(grouped, dim=1)
         value = value.repeat_interleave(grouped, dim=1)
     out = torch.nn.functional.scaled_dot_product_attention(
-        query, key, value, attn_mask=mask, scale=scaling, is_causal=mask is None and length > 1
+        query, key, value, attn_mask=mask, scale=scaling, is_causal=mask is None and length > 1,
+        enable_gqa=share,
     )
     return out.reshape(batch, heads, length, value.shape[-1]).transpose(1, 2).contiguous(), None
+
+
+def reads_own_length(base: Any) -> bool:
+    """Whether decoding reads only the keys that each row has, so that its time does not grow with the cache's.
+
+    The flash kernel takes half precision on a GPU; elsewhere rows are masked. `base` is a `students.base.Base`.
+    """
+    width = getattr(base.config, "head_dim", None) or base.config.hidden_size // base.config.num_attention_heads
+    return _flash(base.device, base.dtype, width)
+
+
+def _flash(device: torch.device, dtype: torch.dtype, width: int) -> bool:
+    return device.type == "cuda" and dtype in (torch.bfloat16, torch.float16) and width <= 256 and width % 8 == 0
+
+
+def _decode(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float | None, window: int | None
+) -> torch.Tensor:
+    """One query a row, [B, H, 1, D], against its own first `lengths` keys of [B, Hkv, T, D] → [B, 1, H, D].
+
+    The whole cache is one packed sequence in which every row starts at a multiple of T and uses part of its own.
+    """
+    batch, heads, _, width = query.shape
+    kv_heads, keys = key.shape[1:3]
+    starts = torch.arange(batch + 1, device=query.device, dtype=torch.int32)
+    packed = [side.transpose(1, 2).reshape(batch * keys, kv_heads, width) for side in (key, value)]
+    near = {} if window is None or keys <= window else {"window_size_left": window - 1, "window_size_right": 0}
+    out = torch.ops.aten._flash_attention_forward(
+        query.reshape(batch, heads, width), *packed, starts, starts * keys, 1, keys, 0.0, False, False,
+        scale=scaling, seqused_k=_sight[-1].lengths(), **near,
+    )[0]
+    return out.reshape(batch, 1, heads, width)
 
 
 AttentionInterface.register(NAME, attend)

@@ -18,6 +18,7 @@ from steerheal.errors import UserError
 from steerheal.files import sha256
 from steerheal.students.adapter import Anatomy
 from steerheal.students.attention import NAME, Sight, seeing
+from steerheal.students.fuse import fuse
 from steerheal.students.rows import Steered
 
 BUILTIN = Path(__file__).resolve().parent.parent / "organism" / "weights"
@@ -33,12 +34,24 @@ class Adapters(Protocol):
         """out plus every row's own product of x at `site`."""
 
 
+@dataclass(frozen=True)
+class Start:
+    """A pass that begins after block `block`, with the states [B, S, d] that it would have put out."""
+
+    block: int
+    states: torch.Tensor
+
+
 @dataclass
 class Plan:
-    """What the pass in flight adds to base; `fired` and `steer.fired` prove that the hooks ran."""
+    """What the pass in flight adds to base; `fired` and `steer.fired` prove that the hooks ran.
+
+    start: where the pass begins, if not at the embedding; capture: blocks whose output is wanted.
+    """
 
     adapters: Adapters | None = None
     steer: Steered | None = None
+    start: Start | None = None
     capture: dict[int, torch.Tensor] | None = None
     fired: set[str] = field(default_factory=set)
 
@@ -60,8 +73,13 @@ class Base:
         names = {module: name for name, module in model.named_modules()}
         self.blocks = self.decoder.layers
         self.anatomy = Anatomy(name, weights, names[self.decoder], {})
+        if self.device.type == "cuda" and self.dtype in (torch.bfloat16, torch.float16):
+            fuse(self.decoder)
         self._plan: Plan | None = None
+        # Whether a pass may begin at a later block: a block's output must be its states alone.
+        self.skips = True
         for number, block in enumerate(self.blocks):
+            block.forward = self._skippable(number, block.forward)
             block.register_forward_hook(self._block_hook(number))
             for module in block.modules():
                 if isinstance(module, torch.nn.Linear):
@@ -100,12 +118,22 @@ class Base:
         heads = tuple(f"{self.anatomy.decoder}.layers.{block}." for block in blocks)
         return [site for site in self.sites if site.startswith(heads)]
 
+    def _skippable(self, number: int, forward):
+        def run(hidden_states, *args, **kwargs):
+            start = self._plan and self._plan.start
+            if start is None or number > start.block:
+                return forward(hidden_states, *args, **kwargs)
+            return start.states
+
+        return run
+
     def _block_hook(self, number: int):
         def hook(_module, _args, output):
             plan = self._plan
             if plan is None:
                 return output
             hidden = output[0] if isinstance(output, tuple) else output
+            self.skips = self.skips and not isinstance(output, tuple)
             if plan.steer is not None:
                 hidden = plan.steer(number, hidden)
             if plan.capture is not None and number in plan.capture:
@@ -143,12 +171,15 @@ class Base:
             raise RuntimeError(f"adapter hooks skipped at {sorted(plan.adapters.sites - plan.fired)[:3]}")
         return states
 
-    def logits(self, states: torch.Tensor) -> torch.Tensor:
-        """Output head on hidden states [..., d] → [..., V], float32 at least."""
+    def raw_logits(self, states: torch.Tensor) -> torch.Tensor:
+        """Output head on hidden states [..., d] → [..., V], in the head's own dtype where nothing caps them."""
         logits = self.head(states)
         cap = getattr(self.config, "final_logit_softcapping", None)
-        if cap is not None:
-            logits = cap * torch.tanh(logits / cap)
+        return logits if cap is None else cap * torch.tanh(logits.float() / cap)
+
+    def logits(self, states: torch.Tensor) -> torch.Tensor:
+        """Output head on hidden states [..., d] → [..., V], float32 at least."""
+        logits = self.raw_logits(states)
         return logits if logits.dtype == torch.float64 else logits.float()
 
 

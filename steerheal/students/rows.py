@@ -44,11 +44,11 @@ class GroupedAdapters:
     Only a student's own rows are multiplied with its weights, so a non-finite adapter stays with its rows.
     """
 
-    def __init__(self, students: Sequence[Student], device: torch.device):
+    def __init__(self, students: Sequence[Student | None], device: torch.device):
         places: dict[Hashable, list[int]] = {}
         adapters: dict[Hashable, Adapter] = {}
         for place, student in enumerate(students):
-            if student.adapter is not None:
+            if student is not None and student.adapter is not None:
                 places.setdefault(student.name, []).append(place)
                 adapters[student.name] = student.adapter
         self.groups = [(_selector(places[name], device), adapters[name]) for name in places]
@@ -69,6 +69,47 @@ def _selector(places: list[int], device: torch.device) -> slice | torch.Tensor:
     if places == list(range(places[0], places[-1] + 1)):
         return slice(places[0], places[-1] + 1)
     return torch.tensor(places, device=device)
+
+
+class MaskedAdapters:
+    """Every student's adapter side by side: out + ((x Aᵀ) ∘ mask) Bᵀ, a row's mask leaving its own ranks.
+
+    One pair of matrix products whatever the rows are, so shapes never change and a CUDA graph can hold it. All
+    adapters must be finite: 0 · NaN is NaN. a: site → [R, d_in], b: site → [R, d_out], mask [n, R], R = Σ ranks.
+    """
+
+    def __init__(self, a: dict[str, torch.Tensor], b: dict[str, torch.Tensor], mask: torch.Tensor):
+        self.a, self.b, self.mask = a, b, mask
+        self.sites = set(a)
+
+    @classmethod
+    def of(cls, students: Sequence[Student], device: torch.device) -> "MaskedAdapters | None":
+        """The table for requests of `students`; None when all of them are base."""
+        adapters = {student.name: student.adapter for student in students if student.adapter is not None}
+        if not adapters:
+            return None
+        sites = {site: None for adapter in adapters.values() for site in adapter.a}
+        a, b = {}, {}
+        for site in sites:
+            like = next(adapter for adapter in adapters.values() if site in adapter.a)
+            here = [
+                (h.a[site], h.b[site].T * h.scale) if site in h.a
+                else (like.a[site].new_zeros(h.rank, like.a[site].shape[1]), like.b[site].new_zeros(h.rank, like.b[site].shape[0]))
+                for h in adapters.values()
+            ]
+            a[site], b[site] = (torch.cat(side).contiguous() for side in zip(*here))
+        owner = [name for name, adapter in adapters.items() for _ in range(adapter.rank)]
+        mask = [[student.name == name for name in owner] for student in students]
+        return cls(a, b, torch.tensor(mask, device=device).to(next(iter(a.values())).dtype))
+
+    def rows(self, which: torch.Tensor) -> "MaskedAdapters":
+        """The same adapters for rows of the requests `which` [n]."""
+        return MaskedAdapters(self.a, self.b, self.mask[which])
+
+    def delta(self, site: str, x: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+        """out [n, 1, d_out] plus each row's own low-rank product of x [n, 1, d_in]."""
+        low = (x[:, 0] @ self.a[site].T) * self.mask
+        return torch.addmm(out[:, 0], low, self.b[site])[:, None]
 
 
 @dataclass
@@ -108,6 +149,12 @@ class Steered:
         return cls(
             tables, torch.tensor(index, device=device), torch.tensor(doses["add"], device=device, dtype=dtype), ablate
         )
+
+    def rows(self, which: torch.Tensor, positions: torch.Tensor | None = None) -> "Steered":
+        """The steering of rows `which` [n] of these, for one pass; positions [n, S] as in the class."""
+        ablate = None if self.ablate is None else self.ablate[which]
+        weights = None if positions is None else positions.to(self.add.dtype)
+        return Steered(self.tables, self.index[which], self.add[which], ablate, weights)
 
     def __call__(self, block: int, hidden: torch.Tensor) -> torch.Tensor:
         """hidden [B, S, d] after `block`: h + dose·v (add), h − dose·(h·v̂)v̂ (ablate; Arditi et al. 2024)."""

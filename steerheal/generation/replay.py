@@ -1,0 +1,114 @@
+"""How a deck's step is run: plainly on a CPU, as a captured CUDA graph on a GPU.
+
+A graph is captured per number of slots (and of keys, where attention cannot read each row's own length); its buffers
+are the deck's tables, so nothing is copied between replays. The first step of each size runs plainly, which warms
+up what a capture may not do.
+"""
+
+import warnings
+from bisect import bisect_left
+from collections.abc import Callable
+
+import torch
+
+from steerheal.generation.deck import Deck
+from steerheal.students.attention import reads_own_length
+from steerheal.students.rows import MaskedAdapters, Student
+
+SIZES = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512)
+KEYS = 256
+
+
+class Plain:
+    """Runs the step as it is. `adapters(n)` are those of the first n slots, which change hands only now and then."""
+
+    def __init__(self, deck: Deck, adapters: Callable[[int], object]):
+        self.deck, self.adapters = deck, adapters
+
+    def size(self, slots: int) -> int:
+        """How many slots a step decodes when `slots` are wanted."""
+        return slots
+
+    def __call__(self, slots: int, keys: int) -> None:
+        self.deck.step(slots, keys, self.adapters(slots))
+
+    def done(self) -> list[bool]:
+        """Which requests are done."""
+        return self.deck.done.tolist()
+
+
+class Replayed:
+    """Replays graphs of the step; what is done is known one step late, so the host never waits for the GPU."""
+
+    def __init__(self, deck: Deck, students: list[Student]):
+        self.deck = deck
+        self.masked = MaskedAdapters.of([*students, Student(None)], deck.base.device)
+        self.graphs: dict[tuple[int, int], torch.cuda.CUDAGraph] = {}
+        self.warm: set[tuple[int, int]] = set()
+        self.pool = None
+        self.late = [_Copy(deck.done), _Copy(deck.done)]
+
+    def size(self, slots: int) -> int:
+        """The next size for which graphs are captured."""
+        place = bisect_left(SIZES, slots)
+        return min(SIZES[place] if place < len(SIZES) else slots, len(self.deck.which))
+
+    def __call__(self, slots: int, keys: int) -> None:
+        length = self.deck.cache.length
+        keys = length if reads_own_length(self.deck.base) else min(length, -(-keys // KEYS) * KEYS)
+        size = (slots, keys)
+        if size in self.warm and size not in self.graphs:
+            self._capture(size)
+        if size in self.graphs:
+            self.graphs[size].replay()
+        else:
+            self._step(*size)
+            self.warm.add(size)
+
+    def done(self) -> list[bool]:
+        """Which requests were done a step ago."""
+        self.late.reverse()
+        self.late[0].take(self.deck.done)
+        return self.late[1].read()
+
+    def _step(self, slots: int, keys: int) -> None:
+        self.deck.step(slots, keys, self.masked and self.masked.rows(self.deck.which[:slots]))
+
+    def _capture(self, size: tuple[int, int]) -> None:
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, pool=self.pool):
+                self._step(*size)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as refused:
+            warnings.warn(f"this model's step cannot be captured, so it runs slower: {str(refused).splitlines()[0]}")
+            self.graphs, self.warm = {}, _Nothing()
+            return
+        self.pool = self.pool or graph.pool()
+        self.graphs[size] = graph
+
+
+class _Nothing(set):
+    """A set that stays empty: no size is ever warm enough to capture."""
+
+    def add(self, _item: object) -> None:
+        pass
+
+
+class _Copy:
+    """A copy of a small tensor on the host, made without waiting."""
+
+    def __init__(self, like: torch.Tensor):
+        self.host = torch.zeros(like.shape, dtype=like.dtype, pin_memory=True)
+        self.made = torch.cuda.Event()
+
+    def take(self, tensor: torch.Tensor) -> None:
+        """Begin to copy."""
+        self.host.copy_(tensor, non_blocking=True)
+        self.made.record()
+
+    def read(self) -> list[bool]:
+        """The last copy begun."""
+        self.made.synchronize()
+        return self.host.tolist()

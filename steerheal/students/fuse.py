@@ -1,0 +1,75 @@
+"""One kernel where a model's own code has many: norms, gates and rotary embeddings, compiled for a GPU.
+
+A decoding step of a few hundred rows spends more time launching such kernels than computing, and healing more time
+moving their intermediate results than in its matrix products. The modules' own formulas are compiled, so nothing is
+defined twice; where the compiler is missing or disagrees, the model stays as it is.
+"""
+
+import sys
+import warnings
+from collections.abc import Callable
+from types import MethodType
+
+import torch
+
+# Shapes, strides and gradient modes that one formula meets: each is compiled once.
+VARIANTS = 64
+
+
+def fuse(decoder: torch.nn.Module) -> None:
+    """Replace the forward functions of `decoder`'s norms, gated MLPs and rotary embedding by compiled ones."""
+    torch._dynamo.config.recompile_limit = max(VARIANTS, torch._dynamo.config.recompile_limit)
+    norms = [module for module in decoder.modules() if type(module).__name__.endswith("RMSNorm")]
+    if not norms:
+        return
+    forwards = {type(norm): torch.compile(type(norm).forward, dynamic=True) for norm in norms}
+    try:
+        like = norms[0].weight
+        forwards[type(norms[0])](norms[0], torch.zeros(2, 1, like.shape[0], device=like.device, dtype=like.dtype))
+    except Exception as failure:  # a missing C compiler, Triton or driver: each raises its own class
+        warnings.warn(f"torch.compile does not work here, so this runs slower: {str(failure).strip().splitlines()[0]}")
+        return
+    for norm in norms:
+        norm.forward = MethodType(forwards[type(norm)], norm)
+    for module in decoder.modules():
+        if _gated(module):
+            module.forward = MethodType(_gated_forward, module)
+    for home in {sys.modules[type(layer.self_attn).__module__] for layer in decoder.layers if hasattr(layer, "self_attn")}:
+        rotary = getattr(home, "apply_rotary_pos_emb", None)
+        if rotary is not None and not isinstance(rotary, _Rotary):
+            home.apply_rotary_pos_emb = _Rotary(rotary)
+
+
+class _Rotary:
+    """The library's rotary embedding: compiled for half precision on a GPU, else as it was."""
+
+    def __init__(self, plain: Callable):
+        self.plain, self.compiled = plain, torch.compile(plain, dynamic=True)
+
+    def __call__(self, q: torch.Tensor, k: torch.Tensor, *args, **kwargs):
+        fast = q.is_cuda and q.dtype in (torch.bfloat16, torch.float16)
+        return (self.compiled if fast else self.plain)(q, k, *args, **kwargs)
+
+
+@torch.compile(dynamic=True)
+def _gate(act: Callable, gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
+    return act(gate) * up
+
+
+def _gated_forward(self, x: torch.Tensor) -> torch.Tensor:
+    return self.down_proj(_gate(self.act_fn, self.gate_proj(x), self.up_proj(x)))
+
+
+@torch.no_grad()
+def _gated(module: torch.nn.Module) -> bool:
+    """Whether `module` computes down(act(gate(x)) · up(x)), found out by trying."""
+    if not all(hasattr(module, name) for name in ("gate_proj", "up_proj", "down_proj", "act_fn")):
+        return False
+    like = next(module.down_proj.parameters())
+    x = torch.randn(2, 1, module.gate_proj.in_features, device=like.device, dtype=torch.bfloat16)
+    try:
+        wanted = module(x)
+    except (RuntimeError, TypeError):
+        return False
+    plain = module.down_proj(module.act_fn(module.gate_proj(x)) * module.up_proj(x))
+    return torch.equal(wanted, plain)
