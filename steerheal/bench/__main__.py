@@ -1,11 +1,11 @@
 """`python -m steerheal.bench NAME`: a measurement, printed with what it is compared to."""
 
 import sys
+from importlib import import_module
 
 from steerheal import cli
-from steerheal.bench import sweep
 
-BENCHES = {"sweep": sweep.main}
+BENCHES = ("generate", "heal", "evaluate", "sweep")
 
 
 def main() -> None:
@@ -14,7 +14,7 @@ def main() -> None:
     if len(sys.argv) < 2 or sys.argv[1] not in BENCHES:
         print(f"usage: python -m steerheal.bench NAME [--help]; NAME is one of: {names}", file=sys.stderr)
         sys.exit(2)
-    BENCHES[sys.argv[1]](sys.argv[2:])
+    import_module(f"steerheal.bench.{sys.argv[1]}").main(sys.argv[2:])
 
 
 if __name__ == "__main__":

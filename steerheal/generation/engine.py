@@ -33,6 +33,8 @@ class Engine:
     def __init__(self, base: Base, slots: int = 64):
         self.base = base
         self.slots = slots
+        # Seconds that went into capturing graphs.
+        self.capturing = 0.0
 
     @torch.inference_mode()
     def run(
@@ -60,6 +62,7 @@ class Engine:
                 run = _Run(self.base, requests, slots, cancelled)
                 while run.busy:
                     on_tokens(run.step())
+                self.capturing += run.stepper.capturing
                 return run.completions()
             except torch.OutOfMemoryError:
                 if slots == 1:

@@ -5,6 +5,7 @@ are the deck's tables, so nothing is copied between replays. The first step of e
 up what a capture may not do.
 """
 
+import time
 import warnings
 from bisect import bisect_left
 from collections.abc import Callable
@@ -24,6 +25,7 @@ class Plain:
 
     def __init__(self, deck: Deck, adapters: Callable[[int], object]):
         self.deck, self.adapters = deck, adapters
+        self.capturing = 0.0
 
     def size(self, slots: int) -> int:
         """How many slots a step decodes when `slots` are wanted."""
@@ -46,6 +48,7 @@ class Replayed:
         self.graphs: dict[tuple[int, int], torch.cuda.CUDAGraph] = {}
         self.warm: set[tuple[int, int]] = set()
         self.pool = None
+        self.capturing = 0.0
         self.late = [_Copy(deck.done), _Copy(deck.done)]
 
     def size(self, slots: int) -> int:
@@ -75,6 +78,7 @@ class Replayed:
         self.deck.step(slots, keys, self.masked and self.masked.rows(self.deck.which[:slots]))
 
     def _capture(self, size: tuple[int, int]) -> None:
+        began = time.perf_counter()
         graph = torch.cuda.CUDAGraph()
         try:
             with torch.cuda.graph(graph, pool=self.pool):
@@ -87,6 +91,7 @@ class Replayed:
             return
         self.pool = self.pool or graph.pool()
         self.graphs[size] = graph
+        self.capturing += time.perf_counter() - began
 
 
 class _Nothing(set):

@@ -57,7 +57,7 @@ class StackedAdamW:
 def _update(p, g, mean, square, shrink, rate, decay, correction) -> None:
     """One parameter [K, …] in place; shrink, rate and decay [K]."""
     shape = (-1, *[1] * (p.ndim - 1))
-    g = g * shrink.view(shape)
+    g = g.to(p.dtype) * shrink.view(shape)
     mean.lerp_(g, 1 - BETAS[0])
     square.mul_(BETAS[1]).addcmul_(g, g, value=1 - BETAS[1])
     direction = (mean / correction[0]) / ((square / correction[1]).sqrt() + EPSILON)
@@ -68,5 +68,6 @@ _fused = torch.compile(_update, dynamic=True)
 
 
 def slot_norms(gradients: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Each slot's gradient norm over all its tensors, [K]."""
-    return torch.stack([g.flatten(1).norm(dim=1) for g in gradients]).norm(dim=0)
+    """Each slot's gradient norm over all its tensors, [K], float32 at least."""
+    dtype = torch.promote_types(gradients[0].dtype, torch.float32)
+    return torch.stack([torch.linalg.vector_norm(g.flatten(1), dim=1, dtype=dtype) for g in gradients]).norm(dim=0)

@@ -14,54 +14,84 @@ from steerheal.students.adapter import Adapter
 class PackedAdapters:
     """Trainable adapters of K slots, each on top of its own frozen history.
 
-    a, b: site → parameters [K, r, d_in] and [K, d_out, r]; both change in place as slots leave.
+    master: all weights, [K, P], at full precision, which the optimiser moves as one tensor. a, b: site → [K, r, d_in]
+    and [K, d_out, r], what the passes use and gradients are taken of: views of master, or of its copy in the base's
+    half precision.
     """
 
-    def __init__(self, fresh: Sequence[Adapter], histories: Sequence[Adapter | None]):
+    def __init__(self, fresh: Sequence[Adapter], histories: Sequence[Adapter | None], dtype: torch.dtype):
         self.sites = set(fresh[0].a)
         self.ranks = [adapter.rank for adapter in fresh]
-        self.scale = torch.tensor([adapter.scale for adapter in fresh], device=_device(fresh[0]))[:, None, None]
-        self.a = {site: _stack([adapter.a[site] for adapter in fresh], 0).requires_grad_() for site in self.sites}
-        self.b = {site: _stack([adapter.b[site] for adapter in fresh], 1).requires_grad_() for site in self.sites}
-        self.history_a, self.history_b = _stack_histories(histories, fresh[0])
+        self.scales = [adapter.scale for adapter in fresh]
+        self.dtype = dtype
+        stacked = [_stack([adapter.a[site] for adapter in fresh], 0) for site in sorted(self.sites)]
+        stacked += [_stack([adapter.b[site] for adapter in fresh], 1) for site in sorted(self.sites)]
+        self.shapes = [tensor.shape[1:] for tensor in stacked]
+        self.master = flat(stacked)
+        self.history_a, self.history_b = _stack_histories(histories, fresh[0], dtype)
+        self.refresh()
 
     @property
     def parameters(self) -> list[torch.Tensor]:
-        """All trainable tensors, in a fixed order; the first dimension is the slot."""
+        """All of a, then all of b, in a fixed order; the first dimension is the slot."""
         sites = sorted(self.sites)
         return [self.a[site] for site in sites] + [self.b[site] for site in sites]
 
+    @property
+    def scale(self) -> torch.Tensor:
+        """lora_alpha / r of every slot, [K, 1, 1]."""
+        return self.master.new_tensor(self.scales)[:, None, None]
+
+    def refresh(self) -> None:
+        """Take a and b from master, after it has moved."""
+        copy = self.master.to(self.dtype) if self.dtype.itemsize < self.master.itemsize else self.master
+        views = [view.requires_grad_() for view in self._views(copy.detach())]
+        sites = sorted(self.sites)
+        self.a, self.b = dict(zip(sites, views)), dict(zip(sites, views[len(sites) :]))
+
+    def _views(self, weights: torch.Tensor) -> list[torch.Tensor]:
+        parts = weights.split([shape.numel() for shape in self.shapes], dim=1)
+        return [part.unflatten(1, shape) for part, shape in zip(parts, self.shapes)]
+
     def delta(self, site: str, x: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
-        """out [K·rows, S, d_out] plus each slot's products of x [K·rows, S, d_in], in out's dtype."""
-        slots = self.scale.shape[0]
+        """out [K·rows, S, d_out] plus each slot's products of x [K·rows, S, d_in]; `out` itself is changed."""
+        slots = len(self.scales)
         rows = x.reshape(slots, -1, x.shape[-1])
-        out_rows = out.reshape(slots, -1, out.shape[-1])
-        # The scale goes into the small B, not over the large product.
-        out_rows = _added(out_rows, rows, self.a[site], self.b[site] * self.scale)
+        view = out.view(slots, -1, out.shape[-1])
+        b, factor = self.b[site], self.scales[0]
+        if any(scale != factor for scale in self.scales):
+            # The scale goes into the small B, not over the large product.
+            b, factor = b * self.scale.to(b.dtype), 1.0
+        view.baddbmm_(torch.bmm(rows, self.a[site].to(rows.dtype).mT), b.to(rows.dtype).mT, alpha=factor)
         if self.history_a is not None:
-            out_rows = _added(out_rows, rows, self.history_a[site], self.history_b[site])
-        return out_rows.reshape(out.shape)
+            view.baddbmm_(torch.bmm(rows, self.history_a[site].mT), self.history_b[site].mT)
+        return out
 
     def keep(self, slots: list[int]) -> None:
         """Drop every other slot."""
-        self.scale = self.scale[slots]
         self.ranks = [self.ranks[slot] for slot in slots]
-        for tensors in (self.a, self.b):
-            for site in self.sites:
-                tensors[site] = tensors[site].detach()[slots].requires_grad_()
+        self.scales = [self.scales[slot] for slot in slots]
+        self.master = self.master[slots]
         if self.history_a is not None:
             for tensors in (self.history_a, self.history_b):
                 for site in self.sites:
                     tensors[site] = tensors[site][slots]
+        self.refresh()
 
     def adapter(self, slot: int) -> Adapter:
         """A copy of one slot's trainable adapter, at its own rank."""
-        rank = self.ranks[slot]
+        rank, sites = self.ranks[slot], sorted(self.sites)
+        views = [view[slot] for view in self._views(self.master)]
         return Adapter(
-            {site: self.a[site].detach()[slot, :rank].clone() for site in self.sites},
-            {site: self.b[site].detach()[slot, :, :rank].clone() for site in self.sites},
-            self.scale[slot].item(),
+            {site: view[:rank].clone() for site, view in zip(sites, views)},
+            {site: view[:, :rank].clone() for site, view in zip(sites, views[len(sites) :])},
+            self.scales[slot],
         )
+
+
+def flat(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Tensors [K, …] as one [K, P]."""
+    return torch.cat([tensor.flatten(1) for tensor in tensors], dim=1)
 
 
 def fresh_adapter(
@@ -78,14 +108,6 @@ def fresh_adapter(
     return Adapter(a, b, lora_alpha / rank)
 
 
-def _added(out: torch.Tensor, rows: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    return torch.baddbmm(out, torch.bmm(rows, a.to(rows.dtype).mT), b.to(rows.dtype).mT)
-
-
-def _device(adapter: Adapter) -> torch.device:
-    return next(iter(adapter.a.values())).device
-
-
 def _stack(tensors: Sequence[torch.Tensor], dim: int) -> torch.Tensor:
     """Stack along a new first dimension after padding `dim` with zeros to the largest size."""
     widest = max(tensor.shape[dim] for tensor in tensors)
@@ -98,7 +120,7 @@ def _stack(tensors: Sequence[torch.Tensor], dim: int) -> torch.Tensor:
 
 
 def _stack_histories(
-    histories: Sequence[Adapter | None], like: Adapter
+    histories: Sequence[Adapter | None], like: Adapter, dtype: torch.dtype
 ) -> tuple[dict | None, dict | None]:
     """Histories with their scale multiplied into B, an absent one as rank 0; (None, None) when all are absent."""
     if not any(histories):
@@ -109,6 +131,6 @@ def _stack_histories(
     for site in like.a:
         none = (like.a[site][:0], like.b[site][:, :0])
         sides = [(h.a[site].to(none[0]), h.b[site].to(none[0]) * h.scale) if h else none for h in histories]
-        a[site] = _stack([side[0] for side in sides], 0)
-        b[site] = _stack([side[1] for side in sides], 1)
+        a[site] = _stack([side[0] for side in sides], 0).to(dtype)
+        b[site] = _stack([side[1] for side in sides], 1).to(dtype)
     return a, b

@@ -14,7 +14,7 @@ class SpectralPenalty:
 
     def __init__(self, pack: PackedAdapters):
         # The rows' mean of A lies in ΔW's row space, needs no random draw and is the same in any pack.
-        self.v = {site: torch.nn.functional.normalize(pack.a[site].detach().mean(1), dim=-1) for site in pack.sites}
+        self.v = {site: torch.nn.functional.normalize(_exact(pack.a[site]).detach().mean(1), dim=-1) for site in pack.sites}
 
     def keep(self, slots: list[int]) -> None:
         """Drop every other slot."""
@@ -24,7 +24,7 @@ class SpectralPenalty:
         """The penalty of every slot, [K]."""
         total = 0.0
         for site in sorted(pack.sites):
-            a, b = pack.a[site], pack.b[site]
+            a, b = _exact(pack.a[site]), _exact(pack.b[site])
             with torch.no_grad():
                 u = _unit(b @ (a @ self.v[site][..., None]))
                 renewed = _unit(a.mT @ (b.mT @ u))
@@ -36,3 +36,7 @@ class SpectralPenalty:
 
 def _unit(columns: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.normalize(columns, dim=1)
+
+
+def _exact(weights: torch.Tensor) -> torch.Tensor:
+    return weights.to(torch.promote_types(weights.dtype, torch.float32))

@@ -16,7 +16,7 @@ from steerheal.healing.divergence import AGGREGATIONS, barrier
 from steerheal.healing.examples import Example, split, steps
 from steerheal.healing.losses import Positions, position_losses
 from steerheal.healing.optimiser import StackedAdamW, schedule, slot_norms
-from steerheal.healing.pack import PackedAdapters, fresh_adapter
+from steerheal.healing.pack import PackedAdapters, flat, fresh_adapter
 from steerheal.healing.spectral import SpectralPenalty
 from steerheal.students.adapter import Adapter
 from steerheal.students.base import Base, Plan, Start
@@ -95,8 +95,8 @@ class Training:
         fresh = [
             fresh_adapter(sites, t.settings.r, t.settings.lora_alpha, t.seed, base.device, dtype) for t in tasks
         ]
-        self.pack = PackedAdapters(fresh, [task.student.adapter for task in tasks])
-        self.optimiser = StackedAdamW(self.pack.parameters)
+        self.pack = PackedAdapters(fresh, [task.student.adapter for task in tasks], base.dtype)
+        self.optimiser = StackedAdamW([self.pack.master])
         self.spectral = SpectralPenalty(self.pack) if any(t.settings.spectral_lam for t in tasks) else None
 
     def train(self, on_step: Callable[[int, int], None]) -> list[Healed]:
@@ -123,12 +123,15 @@ class Training:
         if any(step in slot.pressure_at for slot in self.slots):
             pull = torch.autograd.grad(parts.nll.sum(), parameters, retain_graph=True)
             push = torch.autograd.grad(parts.penalty.sum(), parameters, allow_unused=True, materialize_grads=True)
-            self._note_pressure(step, slot_norms(pull), slot_norms(push))
-            gradients = [a + b for a, b in zip(pull, push)]
+            pull, push = flat(pull).to(self.pack.master), flat(push).to(self.pack.master)
+            self._note_pressure(step, slot_norms([pull]), slot_norms([push]))
+            gradient = pull + push
         else:
-            gradients = torch.autograd.grad(parts.loss.sum(), parameters)
+            gradient = flat(torch.autograd.grad(parts.loss.sum(), parameters))
         settings = [slot.task.settings for slot in self.slots]
-        self.optimiser.step(parameters, gradients, lr, [s.wd for s in settings], [s.clip for s in settings])
+        master = [self.pack.master]
+        self.optimiser.step(master, [gradient], lr, [s.wd for s in settings], [s.clip for s in settings])
+        self.pack.refresh()
 
     def losses(self, examples: list[list[Example]]) -> "Losses":
         """examples: per slot at most `batch` completions; a slot with fewer gets padding rows."""
