@@ -28,7 +28,7 @@ def overflow(texts: str, tokens: int, setting: str | None, new: int, limit: int 
 
 
 def check_context(base: Any, texts: str, requests: Sequence[Any], setting: str) -> None:
-    """Raise UserError when a request (`engine.Request`) needs more positions than the model has."""
+    """Raise UserError when a request (`request.Request`) needs more positions than the model has."""
     longest = max(requests, key=lambda request: request.length, default=None)
     if longest is None:
         return
