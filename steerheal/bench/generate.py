@@ -49,7 +49,7 @@ def main(words: list[str]) -> None:
     packed = rate(base, asked.slots, asked.prompt, even, students(base, asked.students, asked.rank))
     report.line(f"  with {asked.students} students of rank {asked.rank}", packed, "tok/s")
     drawn = random.Random(0)
-    ragged = [drawn.randrange(asked.new // 8, 2 * asked.new + 1) for _ in range(4 * asked.slots)]
+    ragged = [drawn.randrange(asked.new // 8, 2 * asked.new + 1) for _ in range(8 * asked.slots)]
     report.line("  ragged lengths, a slot refilled when free", rate(base, asked.slots, asked.prompt, ragged), "tok/s")
     if asked.curves:
         curves(base, asked, report)

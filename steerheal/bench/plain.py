@@ -72,3 +72,22 @@ def plain_heal(model: torch.nn.Module, length: int, rank: int, device: torch.dev
         optimiser.zero_grad()
 
     return median(step, device)
+
+
+@torch.inference_mode()
+def plain_evaluate(
+    model: torch.nn.Module, batch: int, prompt: int, think: int, suffix: int, attention: str, device: torch.device
+) -> float:
+    """Seconds of one batch: `generate` thinks, then one pass over everything reads the answer slot."""
+    model.set_attn_implementation(attention)
+    ids = torch.randint(5, model.config.get_text_config().vocab_size, (batch, prompt), device=device)
+    tail = ids[:, :suffix]
+
+    def run() -> None:
+        thought = model.generate(
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=think, min_new_tokens=think, do_sample=False,
+            pad_token_id=0,
+        )
+        model(torch.cat([thought, tail], 1), logits_to_keep=1).logits.float().log_softmax(-1)
+
+    return median(run, device, times=1)

@@ -243,7 +243,8 @@ class _Run:
                 self.slots[gap], self.reach[gap] = self.slots[source], self.reach[source]
                 self.slots[source] = None
         which = [self.deck.nobody if request is None else request for request in self.slots]
-        self.deck.which.copy_(torch.tensor(which, device=self.base.device))
+        # Through pinned memory the host need not wait for the step in flight.
+        self.deck.which.copy_(torch.tensor(which, pin_memory=self.lazy), non_blocking=True)
         self._adapters = None
 
     def _plan(self, held: list[int], positions: torch.Tensor | None = None) -> Plan:

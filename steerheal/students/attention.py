@@ -25,6 +25,7 @@ class Sight:
     positions: torch.Tensor
     keys: int | None = None
     _masks: dict[int | None, torch.Tensor | None] = field(default_factory=dict)
+    _packed: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None = None
 
     def mask(self, window: int | None) -> torch.Tensor | None:
         """Boolean [B, 1, S, keys], or None where plain causal attention says the same."""
@@ -44,11 +45,13 @@ class Sight:
         return seen
 
 
-    def lengths(self) -> torch.Tensor:
-        """How many keys each row has at its last query, int32 [B]."""
-        if "lengths" not in self._masks:
-            self._masks["lengths"] = (self.positions[:, -1] + 1).int()
-        return self._masks["lengths"]
+    def packed(self, stride: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Rows as parts of one packed sequence, int32: where queries start [B + 1] (one each), where keys do
+        [B + 1] (every `stride`), and how many keys each row has [B]."""
+        if self._packed is None:
+            starts = torch.arange(len(self.positions) + 1, device=self.positions.device, dtype=torch.int32)
+            self._packed = starts, starts * stride, (self.positions[:, -1] + 1).int()
+        return self._packed
 
 
 _sight: list[Sight] = []
@@ -120,12 +123,12 @@ def _decode(
     """
     batch, heads, _, width = query.shape
     kv_heads, keys = key.shape[1:3]
-    starts = torch.arange(batch + 1, device=query.device, dtype=torch.int32)
+    queries, starts, lengths = _sight[-1].packed(keys)
     packed = [side.transpose(1, 2).reshape(batch * keys, kv_heads, width) for side in (key, value)]
     near = {} if window is None or keys <= window else {"window_size_left": window - 1, "window_size_right": 0}
     out = torch.ops.aten._flash_attention_forward(
-        query.reshape(batch, heads, width), *packed, starts, starts * keys, 1, keys, 0.0, False, False,
-        scale=scaling, seqused_k=_sight[-1].lengths(), **near,
+        query.reshape(batch, heads, width), *packed, queries, starts, 1, keys, 0.0, False, False,
+        scale=scaling, seqused_k=lengths, **near,
     )[0]
     return out.reshape(batch, 1, heads, width)
 
