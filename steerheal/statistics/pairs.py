@@ -111,10 +111,16 @@ def _alone(scaled, freedom, pooled, count: int, first, second) -> np.ndarray:
 
     The mean over b of var(a − b) is var(a) plus the mean variance of the others (k ≥ 3).
     """
-    members = np.stack([(first == place) | (second == place) for place in range(count)], -1).astype(float)
-    weights = freedom @ members
-    row = (freedom * scaled) @ members / weights
+    weights = _sums(freedom, count, first, second)
+    row = _sums(freedom * scaled, count, first, second) / weights
     return np.maximum((count - 1) * row - count * pooled / 2, 0) / (count - 2)
+
+
+def _sums(pairs, count: int, first, second) -> np.ndarray:
+    """[..., p] → [..., k]: the sum over the pairs that a configuration is in."""
+    whole = np.zeros((*pairs.shape[:-1], count, count))
+    whole[..., first, second] = pairs
+    return whole.sum(-1) + whole.sum(-2)
 
 
 def slope_pairs(changes: np.ndarray, gains: np.ndarray, alpha: float = ALPHA) -> tuple[np.ndarray, Table]:
