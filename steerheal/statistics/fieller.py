@@ -37,8 +37,9 @@ def slope_interval(changes: np.ndarray, gains: np.ndarray, alpha: float = ALPHA)
     if n < 2:
         raise ValueError("an interval needs at least two seeds")
     y, x = above.mean(-1), below.mean(-1)
-    vy = np.maximum(above.var(-1, ddof=1) / n, (100 * ROUNDING["coherence"]) ** 2)
-    vx = np.maximum(below.var(-1, ddof=1) / n, ROUNDING["gain"] ** 2)
+    # Rounding is added, not only a floor: seeds on one line through the origin have noise, but none in their ratio.
+    vy = above.var(-1, ddof=1) / n + (100 * ROUNDING["coherence"]) ** 2
+    vx = below.var(-1, ddof=1) / n + ROUNDING["gain"] ** 2
     vxy = ((above - y[..., None]) * (below - x[..., None])).sum(-1) / (n * (n - 1))
     square = student(n - 1, alpha) ** 2
     # The set is where a S² − 2 b S + c <= 0.
