@@ -28,6 +28,7 @@ SLOPES = (0.0, 0.3, 1.0, 3.0)
 FALSE = {"normal": 0.05, "lognormal": 0.07}
 FOUND = 0.80
 COVERED = 0.87
+HEAD = f"{'noise':<10}{'variances':<11}{'seeds':>5}  "
 
 
 def noise(kind: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
@@ -42,7 +43,8 @@ def noise(kind: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.nda
 def sweeps(
     kind: str, variances: str, configurations: int, seeds: int, repetitions: int, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
-    """Chunks of sweeps without a real difference, [chunk, configurations, seeds]; what all share at a seed is in it.
+    """Chunks of sweeps without a real difference, [chunk, configurations, seeds]; what all share at a seed is
+    in it.
 
     doubled: every second configuration has twice the variance, beginning with the first.
     """
@@ -64,7 +66,9 @@ def false_sweeps(kind: str, variances: str, configurations: int, seeds: int, rep
 def false_slopes(
     kind: str, variances: str, configurations: int, seeds: int, repetitions: int, rng, gain: float = 1.0
 ) -> float:
-    """The same for slopes: all configurations have the true slope 0.5, the last has half the gain of the others."""
+    """The same for slopes: all configurations have the true slope 0.5, the last has half the gain of the
+    others.
+    """
     gains = np.full((configurations, 1), gain)
     gains[-1] /= 2
     found = 0
@@ -76,7 +80,8 @@ def false_slopes(
 
 
 def found_sweeps(kind: str, variances: str, configurations: int, seeds: int, repetitions: int, rng) -> float:
-    """The share of sweeps that tell the first configuration from the second at the smallest detectable difference.
+    """The share of sweeps that tell the first configuration from the second at the smallest detectable
+    difference.
 
     It is stated for the noise of the two: the root of their mean variance.
     """
@@ -103,9 +108,11 @@ def coverage(
 
 
 def sweep_table(title: str, measure, limit: dict[str, float], sign: int, repetitions: int, rng) -> bool:
-    """Print one promise over the grid of sweeps; whether it is kept. `sign` 1: at most the limit, −1: at least."""
+    """Print one promise over the grid of sweeps; whether it is kept. `sign` 1: at most the limit, −1: at
+    least.
+    """
     print(f"\n{title}, % of {repetitions} sweeps")
-    print(f"{'noise':<10}{'variances':<11}{'seeds':>5}  " + "".join(f"{k:>7}" for k in CONFIGURATIONS))
+    print(HEAD + "".join(f"{k:>7}" for k in CONFIGURATIONS))
     kept = True
     for kind, variances, seeds in product(NOISES, VARIANCES, SEEDS):
         shares = [measure(kind, variances, k, seeds, repetitions, rng) for k in CONFIGURATIONS]
@@ -118,14 +125,15 @@ def sweep_table(title: str, measure, limit: dict[str, float], sign: int, repetit
 
 def slope_table(repetitions: int, rng) -> bool:
     """Print the coverage of the slope's intervals; whether it is what was promised."""
-    print(f"\n90% intervals of the slope that cover the truth, % of {repetitions}: all (bounded alone; unbounded share)")
+    print(f"\n90% intervals of the slope that cover the truth, % of {repetitions}; (bounded alone; unbounded)")
     print(f"true slopes {SLOPES}, the worst of them for each figure; gains in nats, with noise of {GAIN_SD}")
-    print(f"{'noise':<10}{'variances':<11}{'seeds':>5}  " + "".join(f"{f'gain {gain}':>20}" for gain in GAINS))
+    print(HEAD + "".join(f"{f'gain {gain}':>20}" for gain in GAINS))
     kept = True
     for kind, variances, seeds in product(NOISES, VARIANCES, SEEDS):
         cells = []
         for gain in GAINS:
-            found = np.array([coverage(kind, variances, seeds, gain, slope, repetitions, rng) for slope in SLOPES])
+            given = [(kind, variances, seeds, gain, slope, repetitions, rng) for slope in SLOPES]
+            found = np.array([coverage(*one) for one in given])
             covered, loose, alone = found[:, 0].min(), found[:, 1].max(), np.nanmin(found[:, 2])
             kept &= covered >= COVERED
             mark = " " if covered >= COVERED else "!"
@@ -137,12 +145,12 @@ def slope_table(repetitions: int, rng) -> bool:
 def main() -> int:
     """Print every table; 1 if a promise is broken."""
     rng = np.random.default_rng(0)
-    print(f"grid: noise {', '.join(NOISES)} (sigma {SIGMA}); variances equal, doubled in every second configuration;")
-    print(f"seeds {SEEDS}; configurations {CONFIGURATIONS}; what all share at a seed has the noise's deviation.")
+    print(f"grid: noise {', '.join(NOISES)} (sigma {SIGMA}); variances equal, or doubled in every second one;")
+    print(f"seeds {SEEDS}; configurations {CONFIGURATIONS}; what all share at a seed is as large as the noise")
     least = dict.fromkeys(NOISES, FOUND)
     kept = [
         sweep_table("no difference, but one is called real", false_sweeps, FALSE, 1, REPETITIONS, rng),
-        sweep_table("no difference of slopes, but one is called real", false_slopes, FALSE, 1, REPETITIONS, rng),
+        sweep_table("no difference of slopes, but one called real", false_slopes, FALSE, 1, REPETITIONS, rng),
         sweep_table("the smallest detectable difference is found", found_sweeps, least, -1, REPETITIONS, rng),
         slope_table(2 * REPETITIONS, rng),
     ]

@@ -72,14 +72,12 @@ def number(text: str) -> float:
 
 
 def rank(rows: list[dict]) -> dict:
-    """`rows`, best first, and `pairs` of those that are ranked, as plain data; what does not exist is None."""
+    """`rows`, best first, and `pairs` of those that are ranked, as plain data; None for what does not exist."""
     pairs, marks = slope_differences(rows), tied_trials(rows)
     groups = tie_groups(ranked(rows), pairs)
     by_number = {row["trial"]: row for row in rows}
     return {
-        "rows": [
-            _row(by_number[trial], marks[trial], groups.get(trial)) for trial in ranking(rows)
-        ],
+        "rows": [_row(by_number[trial], marks[trial], groups.get(trial)) for trial in ranking(rows)],
         "pairs": [_pair(pair, by_number) for pair in pairs],
     }
 
@@ -128,8 +126,9 @@ def show(rows: list[dict], report: dict) -> None:
     """The table on the terminal, and what it says about noise."""
     known = any(row["tied"] is not None for row in report["rows"])
     table = Table(title="Lowest slope first among the verdicts ok", title_justify="left")
-    for column in ("configuration", "verdict", "slope", "90% interval", "tied", "gain", "Δcoherence", "seeds"):
-        table.add_column(column, justify="left" if column in ("configuration", "verdict", "tied") else "right")
+    words = ("configuration", "verdict", "tied")
+    for column in (*words[:2], "slope", "90% interval", words[2], "gain", "Δcoherence", "seeds"):
+        table.add_column(column, justify="left" if column in words else "right")
     for place, row in enumerate(report["rows"]):
         table.add_row(
             Text(row["name"]),
@@ -147,7 +146,7 @@ def show(rows: list[dict], report: dict) -> None:
     if noise:
         console.print(noise, markup=False, soft_wrap=True)
     if not known:
-        console.print("nothing is known of ties: that takes at least two configurations with verdict ok and two seeds each")
+        console.print("nothing is known of ties: that takes two configurations with verdict ok and two seeds each")
 
 
 def _interval(row: dict) -> str:

@@ -1,7 +1,8 @@
 """A table of results from anywhere as trials that the project's own functions can judge.
 
-Columns: auth_nats and coherence, or d_auth_base and d_coh_base (against base, in nats and in units of coherence),
-optionally seed; every other column (reg, lam, wd, …) is part of the configuration's name, but for RESULTS.
+Columns: auth_nats and coherence, or d_auth_base and d_coh_base (against base, in nats and in units of
+coherence), optionally seed; every other column (reg, lam, wd, …) is part of the configuration's name, but for
+RESULTS.
 """
 
 import csv
@@ -32,7 +33,8 @@ class Base:
 
 
 def read_table(path: Path, base: Base) -> list[dict]:
-    """Rows with trial, params, verdict, summary, as a sweep has them; a trial is a configuration with its seeds.
+    """Rows with trial, params, verdict, summary, as a sweep has them; a trial is a configuration with its
+    seeds.
 
     Raises UserError naming the file, the line or column, and the remedy.
     """
@@ -91,14 +93,16 @@ def _check_columns(path: Path, columns: list[str], base: Base) -> None:
         if absolute not in columns and relative not in columns:
             near = [name for name in columns if name.startswith(relative.rpartition("_")[0])]
             hint = f" ({near[0]} may be one of them: rename it if it is)" if near else ""
-            what = f"needs the column {absolute}, in what base is measured in, or {relative}, against base{hint}"
+            what = f"needs the column {absolute}, as measured, or {relative}, against base{hint}"
             raise UserError(f"{path}: {what}; it has {', '.join(columns)}")
         if relative not in columns and value is None:
             raise UserError(f"{path}: {absolute}: is not against base; say what base has with {option}")
 
 
 def _figures(path: Path, number: int, cells: dict[str, str], base: Base) -> dict:
-    """gain, coherence and d_coherence of one line; None where its cells are empty, infinite where they are."""
+    """gain, coherence and d_coherence of one line; None where its cells are empty, infinite where they
+    are.
+    """
     values = {name: _number(path, number, name, cells[name]) for name in FIGURES if name in cells}
     moved, change = values.get("d_auth_base"), values.get("d_coh_base")
     trait, coherence = values.get("auth_nats"), values.get("coherence")
@@ -119,7 +123,8 @@ def _number(path: Path, number: int, column: str, cell: str) -> float | None:
         value = float(cell)
     except ValueError:
         what = f"{cell[:40]!r} is not a number"
-        raise UserError(f"{path}: line {number}: {column}: {what}; write one such as -3.72, or leave it empty") from None
+        remedy = "write one such as -3.72, or leave it empty"
+        raise UserError(f"{path}: line {number}: {column}: {what}; {remedy}") from None
     return None if math.isnan(value) else value
 
 
@@ -130,10 +135,7 @@ def _trial(place: int, params: dict[str, str], seeds: dict[str, list[dict]]) -> 
         figures = {name: mean([line[name] for line in lines]).mean for name in lines[0]}
         empty = any(line[name] is None for line in lines for name in objective.PAIRED)
         absent = dict.fromkeys(("retain", "steered_gain", "canary_survival", "off_target", "error"))
-        records.append(
-            {"seed": seed, "round": 0, "outcome": "unknown" if empty else "ok", "unscorable": 0.0, "off_moves": {}}
-            | absent
-            | figures
-        )
+        ended = {"seed": seed, "round": 0, "outcome": "unknown" if empty else "ok"}
+        records.append(ended | {"unscorable": 0.0, "off_moves": {}} | absent | figures)
     summary = objective.summarise(records)
     return {"trial": place, "params": params, "verdict": summary["verdict"], "summary": summary}

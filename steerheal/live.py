@@ -194,7 +194,7 @@ def leaderboard(
 ) -> Table:
     """The finished trials, best first as `order` (trial numbers) says.
 
-    `tied`: whether a trial cannot be told from the best; the column is left out where nothing is known of that.
+    `tied`: whether a trial cannot be told from the best; without any such knowledge the column is left out.
     """
     marks = {number: mark for number, mark in (tied or {}).items() if mark is not None}
     table = Table(

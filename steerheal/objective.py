@@ -1,4 +1,4 @@
-"""What a result is worth: slope, retain, verdict, and a trial's summary over its seeds. Pure functions on numbers.
+"""What a result is worth: slope, retain, verdict, a trial's summary over its seeds. Pure functions on numbers.
 
 Which differences between trials are real is for `steerheal.statistics` to say.
 
@@ -202,8 +202,8 @@ def summarise(records: Sequence[Mapping], min_gain: float = MIN_GAIN) -> dict:
 
     A seed counts if it came to the end of its rounds (or was stopped below the floor) with finite figures.
     With too few of them the verdict is the fate that all seeds share, or `unknown`, and no figure is given.
-    `figures` has mean, se, n and failed of each; `judged` what pairs trials by seed; the slope's 90% interval is
-    from slope_low to slope_high if `slope_bounded`, else outside them (None: anywhere).
+    `figures` has mean, se, n and failed of each; `judged` what pairs trials by seed; the slope's 90% interval
+    is from slope_low to slope_high if `slope_bounded`, else outside them (None: anywhere).
     """
     last = {record["seed"]: record for record in records}
     fates = {seed: _fate(record, min_gain) for seed, record in last.items()}

@@ -1,6 +1,7 @@
 """What a sweep's finished trials say against one another: who is tied with the best, and the noise in words.
 
-A trial's row has `trial`, `verdict` and `summary` (`objective.summarise`), as in trials.jsonl; nothing else is read.
+A trial's row has `trial`, `verdict` and `summary` (`objective.summarise`), as in trials.jsonl; nothing else
+is read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,7 +52,9 @@ def slope_differences(rows: Sequence[Row]) -> list[Pair]:
 
 
 def tied_trials(rows: Sequence[Row]) -> dict[int, bool | None]:
-    """Whether a trial's slope cannot be told from the best one's; None for those not ranked, or without repeats."""
+    """Whether a trial's slope cannot be told from the best one's; None for those not ranked, or without
+    repeats.
+    """
     marks = tied(ranked(rows), slope_differences(rows))
     return {row["trial"]: marks.get(row["trial"]) for row in rows}
 

@@ -1,4 +1,6 @@
-"""The promises of the statistics, on a few cells with few repetitions; `python -m analysis.calibrate` has the rest."""
+"""The promises of the statistics, on a few cells with few repetitions; `python -m analysis.calibrate` has the
+rest.
+"""
 
 import math
 

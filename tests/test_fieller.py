@@ -13,7 +13,8 @@ from steerheal.statistics import fieller
 from steerheal.statistics.fieller import slope_interval
 from steerheal.statistics.levels import ALPHA
 
-GAINS, CHANGES = st.integers(-500, 2000).map(lambda n: n / 1000), st.integers(-500, 200).map(lambda n: n / 1e4)
+GAINS = st.integers(-500, 2000).map(lambda n: n / 1e3)
+CHANGES = st.integers(-500, 200).map(lambda n: n / 1e4)
 PAIRED = st.lists(st.tuples(GAINS, CHANGES), min_size=3, max_size=8).filter(lambda rows: len(set(rows)) > 2)
 
 

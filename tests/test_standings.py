@@ -10,12 +10,17 @@ from steerheal.standings import noise_in_words, ranking, tied_trials
 
 def row(number, gains=(), change=-0.01, verdict="ok"):
     judged = {
-        str(seed): {"gain": gain, "coherence": 0.996 + change * gain, "d_coherence": change * gain * (1 + seed / 50)}
+        str(seed): {
+            "gain": gain,
+            "coherence": 0.996 + change * gain,
+            "d_coherence": change * gain * (1 + seed / 50),
+        }
         for seed, gain in enumerate(gains)
     }
     slope = -100 * change * (1 + (len(gains) - 1) / 100) if gains else None
     summary = {"slope": slope, "gain": sum(gains) / len(gains) if gains else None, "judged": judged}
-    return {"trial": number, "params": {}, "verdict": verdict, "summary": summary, "message": "", "seconds": 1.0}
+    rest = {"params": {}, "message": "", "seconds": 1.0}
+    return {"trial": number, "verdict": verdict, "summary": summary} | rest
 
 
 CLEAR = [
@@ -33,7 +38,9 @@ def test_ties_are_with_the_best_of_the_ranked():
     assert tied_trials(json.loads(json.dumps(CLEAR))) == tied_trials(CLEAR)
 
 
-@pytest.mark.parametrize("rows", [[], CLEAR[3:], [row(0, (1.0,)), row(1, (2.0,))], [row(0, verdict="failed")]])
+@pytest.mark.parametrize(
+    "rows", [[], CLEAR[3:], [row(0, (1.0,)), row(1, (2.0,))], [row(0, verdict="failed")]]
+)
 def test_single_seeds_and_unranked_trials_are_tied_with_nothing(rows):
     assert not any(mark is not None for mark in tied_trials(rows).values())
 

@@ -9,8 +9,8 @@ from steerheal.statistics.levels import ALPHA, ROUNDING, tukey
 from steerheal.statistics.means import Noise
 from steerheal.statistics.pairs import all_pairs
 
-# Of sweeps that find the smallest detectable difference. Aimed for under equal variances, it leaves 80% when they
-# are unequal, when the errors are larger than they need be for the quieter configurations.
+# Of sweeps that find the smallest detectable difference. Aimed for under equal variances, it leaves 80% when
+# they are unequal, when the errors are larger than they need be for the quieter configurations.
 POWER = 0.84
 DRAWS = 4000
 
@@ -18,7 +18,8 @@ DRAWS = 4000
 def least_significant(noise: Noise, seeds: int, configurations: int = 2, kind: str = "gain") -> float:
     """The difference of two means over `seeds` seeds below which nothing can be called real.
 
-    `noise`: of one seed (the noise floor; paired, it is this or less); `kind`: whose rounding is the least error.
+    `noise`: of one seed (the noise floor; paired, it is this or less); `kind`: whose rounding is the least
+    error.
     """
     error = max(noise.sd * math.sqrt(2 / seeds), ROUNDING[kind])
     return tukey(configurations, noise.df) * error
@@ -27,7 +28,8 @@ def least_significant(noise: Noise, seeds: int, configurations: int = 2, kind: s
 def smallest_detectable(sd: float, seeds: int, configurations: int = 2) -> float | None:
     """The true difference of two of the configurations that at least 80% of sweeps find; None at one seed.
 
-    `sd`: the standard deviation of the noise of one seed of one configuration, beyond what all share at that seed.
+    `sd`: the standard deviation of the noise of one seed of one configuration, beyond what all share at that
+    seed.
     """
     return None if seeds < 2 else sd * _unit(seeds, configurations)
 
@@ -36,8 +38,8 @@ def smallest_detectable(sd: float, seeds: int, configurations: int = 2) -> float
 def _unit(seeds: int, configurations: int) -> float:
     """For noise of standard deviation 1: where the power, averaged over simulated errors, is as aimed for.
 
-    The errors are simulated, since a pair's is the largest of three; given the error, the power is exact, because
-    under normal noise means and variances are independent.
+    The errors are simulated, since a pair's is the largest of three; given the error, the power is exact,
+    because under normal noise means and variances are independent.
     """
     from scipy.optimize import brentq
     from scipy.special import ndtr
@@ -59,6 +61,6 @@ def in_words(trait: Noise, coherence: Noise, seeds: int, configurations: int = 2
     milli = 1000 * least_significant(coherence, seeds, configurations, "coherence")
     among = "" if configurations == 2 else f" among {configurations} configurations"
     return (
-        f"differences below {nats:.2g} nats of trait or {milli:.2g} millinats of coherence cannot be told from noise "
-        f"at {seeds} seeds{among}"
+        f"differences below {nats:.2g} nats of trait or {milli:.2g} millinats of coherence cannot be told "
+        f"from noise at {seeds} seeds{among}"
     )

@@ -1,8 +1,9 @@
 """The interval of a slope, honest when the gain may be zero (Fieller 1954, J. R. Stat. Soc. B 16:175).
 
-The slope S is such that −100 · Δcoherence − S · gain has mean 0 over seeds. The interval holds every S for which a
-t test does not refute that. When the gain itself cannot be told from 0 the set has no end: it is everything outside
-an interval, or everything. No bounded interval can be honest there (Gleser and Hwang 1987, Ann. Stat. 15:1351).
+The slope S is such that −100 · Δcoherence − S · gain has mean 0 over seeds. The interval holds every S for
+which a t test does not refute that. When the gain itself cannot be told from 0 the set has no end: it is
+everything outside an interval, or everything. No bounded interval can be honest there (Gleser and Hwang 1987,
+Ann. Stat. 15:1351).
 """
 
 from dataclasses import dataclass
@@ -37,7 +38,8 @@ def slope_interval(changes: np.ndarray, gains: np.ndarray, alpha: float = ALPHA)
     if n < 2:
         raise ValueError("an interval needs at least two seeds")
     y, x = above.mean(-1), below.mean(-1)
-    # Rounding is added, not only a floor: seeds on one line through the origin have noise, but none in their ratio.
+    # Rounding is added, not only a floor: seeds on one line through the origin have noise, but none in their
+    # ratio.
     vy = above.var(-1, ddof=1) / n + (100 * ROUNDING["coherence"]) ** 2
     vx = below.var(-1, ddof=1) / n + ROUNDING["gain"] ** 2
     vxy = ((above - y[..., None]) * (below - x[..., None])).sum(-1) / (n * (n - 1))

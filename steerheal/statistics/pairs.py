@@ -1,9 +1,10 @@
 """Differences between configurations, paired over seeds, each with the error that all pairs at once allow.
 
-A pair's error is the largest of three, since each of them alone errs somewhere: the pooled one (all pairs, so that
-three seeds have degrees of freedom enough) is too small for the noisier configurations when variances differ; the
-pair's own and that of its two configurations are not, but are poorly known. An outlier under skewed noise inflates
-its own error with its mean. What is multiplied by them is Tukey's quantile for the pooled degrees of freedom.
+A pair's error is the largest of three, since each of them alone errs somewhere: the pooled one (all pairs, so
+that three seeds have degrees of freedom enough) is too small for the noisier configurations when variances
+differ; the pair's own and that of its two configurations are not, but are poorly known. An outlier under
+skewed noise inflates its own error with its mean. What is multiplied by them is Tukey's quantile for the
+pooled degrees of freedom.
 """
 
 from collections.abc import Hashable, Mapping
@@ -21,8 +22,8 @@ Name = Hashable
 class Table:
     """All pairs of k configurations in arrays: `first`, `second` [p] are their places, p = k (k − 1) / 2.
 
-    `difference` [..., p] is first − second; `reach` [..., p] is how far its interval reaches to either side: infinite
-    when the data set no bound, NaN when nothing is repeated.
+    `difference` [..., p] is first − second; `reach` [..., p] is how far its interval reaches to either side:
+    infinite when the data set no bound, NaN when nothing is repeated.
     """
 
     first: np.ndarray
@@ -40,8 +41,8 @@ class Table:
 class Pair:
     """One difference, first − second: None without a common seed. low, high: infinite without a bound.
 
-    `real`: the interval does not contain 0; `equivalent`: it lies within the margin. None without repeats, as are
-    low and high.
+    `real`: the interval does not contain 0; `equivalent`: it lies within the margin. None without repeats, as
+    are low and high.
     """
 
     first: Name
@@ -124,11 +125,13 @@ def _sums(pairs, count: int, first, second) -> np.ndarray:
 
 
 def slope_pairs(changes: np.ndarray, gains: np.ndarray, alpha: float = ALPHA) -> tuple[np.ndarray, Table]:
-    """(slopes [..., k], all pairs of them) from Δcoherence and gain, both [..., k, n], NaN where a seed failed.
+    """(slopes [..., k], all pairs of them) from Δcoherence and gain, both [..., k, n], NaN where a seed
+    failed.
 
-    By linearisation: a seed's share in the slope S is S + (−100 · change − S · gain) / mean(gain), whose noise is in
-    inverse proportion to the gain. What that neglects is made up for as in Fieller's interval: the error grows by
-    1 / (1 − g), g = (quantile · error of the gain / gain)², and has no bound from g = 1 on.
+    By linearisation: a seed's share in the slope S is S + (−100 · change − S · gain) / mean(gain), whose
+    noise is in inverse proportion to the gain. What that neglects is made up for as in Fieller's interval:
+    the error grows by 1 / (1 − g), g = (quantile · error of the gain / gain)², and has no bound from g = 1
+    on.
     """
     above = -100 * changes
     centre, size = np.nanmean(gains, -1), np.isfinite(gains).sum(-1)
@@ -170,7 +173,9 @@ def compare_slopes(
     gains: Mapping[Name, Mapping[int, float]],
     alpha: float = ALPHA,
 ) -> list[Pair]:
-    """All pairs of configurations by their slopes; `changes` (of coherence), `gains`: configuration → seed → value."""
+    """All pairs of configurations by their slopes; `changes` (of coherence), `gains`: configuration → seed →
+    value.
+    """
     if len(gains) < 2:
         return []
     _, table = slope_pairs(_matrix(changes), _matrix(gains), alpha)

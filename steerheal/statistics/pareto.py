@@ -13,8 +13,9 @@ def pareto_front(
 ) -> dict[Name, bool | None]:
     """Whether a configuration may be on the front; both: configuration → seed → value, larger is better.
 
-    It is not if another is really better in one figure and not worse than the margin in the other (the interval
-    excludes that). Two figures share the level, half each. None where nothing is repeated: the means alone cannot say.
+    It is not if another is really better in one figure and not worse than the margin in the other (the
+    interval excludes that). Two figures share the level, half each. None where nothing is repeated: the means
+    alone cannot say.
     """
     better = _intervals(compare(gains, "gain", alpha=ALPHA / 2))
     kinder = _intervals(compare(coherences, "coherence", alpha=ALPHA / 2))

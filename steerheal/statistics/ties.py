@@ -1,4 +1,4 @@
-"""Who cannot be told from the best. Ties are not transitive, so that there are marks and groups, but no classes."""
+"""Who cannot be told from the best. Ties are not transitive: there are marks and groups, but no classes."""
 
 from collections.abc import Hashable, Iterable, Sequence
 
@@ -17,7 +17,8 @@ def tied(order: Sequence[Name], pairs: Iterable[Pair]) -> dict[Name, bool | None
 
 
 def tie_groups(order: Sequence[Name], pairs: Sequence[Pair]) -> dict[Name, int | None]:
-    """A group's number, from 1: the best and all that cannot be told from it; of the others the best, and so on.
+    """A group's number, from 1: the best and all that cannot be told from it; of the others the best, and so
+    on.
 
     A member may also be inseparable from one of another group. None where nothing is repeated.
     """
