@@ -24,8 +24,9 @@ from steerheal.export import Export, write_adapters
 from steerheal.live import Display, duration, leaderboard, make_console
 from steerheal.results import SPACE, RunFolder
 from steerheal.search import Study
+from steerheal.standings import noise_in_words, ranking, tied_trials
 from steerheal.store import FolderStore
-from steerheal.sweep import Sweep, ranking
+from steerheal.sweep import Sweep
 from steerheal.tracking import Tracker
 from steerheal.trial_data import TrialData
 
@@ -210,7 +211,9 @@ def _conclude(
     files = [path for path in (folder.path / "trials.csv", *plots, *adapters[:1]) if path.exists()]
     sweep.tracker.close("KILLED" if sweep.stopping else "FINISHED", files)
     if rows:
-        display.console.print(leaderboard(rows, order))
+        display.console.print(leaderboard(rows, order, tied=tied_trials(rows)))
+    if noise := noise_in_words(rows):
+        display.say(noise)
     display.say(_shares(counts))
     if sweep.stopping:
         display.say(f"{sweep.reason}: {len(rows)} of {sweep.space.trials} trials are finished; go on with")

@@ -186,13 +186,23 @@ def trial_line(row: Mapping[str, Any], total: int) -> str:
     return f"{head}  {figures}  {params_text(row['params'])}  ({duration(row['seconds'])})"
 
 
-def leaderboard(rows: Sequence[Mapping[str, Any]], order: Sequence[int], limit: int = 10) -> Table:
-    """The finished trials, best first as `order` (trial numbers) says."""
+def leaderboard(
+    rows: Sequence[Mapping[str, Any]],
+    order: Sequence[int],
+    limit: int = 10,
+    tied: Mapping[int, bool | None] | None = None,
+) -> Table:
+    """The finished trials, best first as `order` (trial numbers) says.
+
+    `tied`: whether a trial cannot be told from the best; without any such knowledge the column is left out.
+    """
+    marks = {number: mark for number, mark in (tied or {}).items() if mark is not None}
     table = Table(
         title="Leaderboard (lowest slope first among the trials with verdict ok)", title_justify="left"
     )
-    for name in ("trial", "verdict", "slope", "gain", "coherence", "retain", "settings"):
-        table.add_column(name, justify="left" if name in ("verdict", "settings") else "right")
+    tied_column = ("tied",) if marks else ()
+    for name in ("trial", "verdict", "slope", *tied_column, "gain", "coherence", "retain", "settings"):
+        table.add_column(name, justify="left" if name in ("verdict", "tied", "settings") else "right")
     by_number = {row["trial"]: row for row in rows}
     for number in order[:limit]:
         row = by_number[number]
@@ -201,6 +211,7 @@ def leaderboard(rows: Sequence[Mapping[str, Any]], order: Sequence[int], limit: 
             str(number),
             Text(row["verdict"], style=STYLES.get(row["verdict"], "red")),
             figure(summary.get("slope")),
+            *([tied_text(marks.get(number), number == order[0])] if marks else []),
             figure(summary.get("gain")),
             figure(summary.get("coherence"), 4),
             figure(summary.get("retain"), 2),
@@ -209,3 +220,10 @@ def leaderboard(rows: Sequence[Mapping[str, Any]], order: Sequence[int], limit: 
     if len(order) > limit:
         table.caption = f"{len(order) - limit} more in trials.csv"
     return table
+
+
+def tied_text(mark: bool | None, best: bool) -> str:
+    """What the leaderboard says of a trial against the best one."""
+    if mark is None:
+        return "–"
+    return "best" if best else "tied" if mark else "behind"

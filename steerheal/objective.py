@@ -1,4 +1,6 @@
-"""What a result is worth: slope, retain, verdict, noise floor. Pure functions on numbers.
+"""What a result is worth: slope, retain, verdict, a trial's summary over its seeds. Pure functions on numbers.
+
+Which differences between trials are real is for `steerheal.statistics` to say.
 
 trait = log of the mean probability on the target foundation (nats); gain = sign · Δtrait against base;
 slope = −100 · Δcoherence / gain, lowest is best; retain = gain(healed) / gain(steered). A quantity that does
@@ -6,10 +8,11 @@ not exist (a missing figure, a ratio over 0) is None, never NaN.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 from steerheal.config import Persona
+from steerheal.statistics.means import finite, mean, ratio
 
 # In the order in which they are given, worst news first; `ok` is what is left.
 OUTCOMES = ("failed", "diverged", "starved", "unknown")
@@ -48,6 +51,8 @@ AVERAGED = (
     "canary_survival",
     "unscorable",
 )
+# What is compared between trials, seed by seed.
+PAIRED = ("gain", "coherence", "d_coherence")
 # What a searcher is told of a trial without a usable slope, and the bound of those that have one.
 WORST = 1000.0
 
@@ -58,21 +63,6 @@ class Standing:
 
     value: float
     constraint: float
-
-
-@dataclass(frozen=True)
-class Mean:
-    """A mean over seeds, its standard error (None for a single seed), how many seeds have no figure."""
-
-    mean: float | None
-    se: float | None
-    n: int
-    failed: int
-
-
-def finite(value: float | None) -> bool:
-    """Whether a figure exists."""
-    return value is not None and math.isfinite(value)
 
 
 def trait(probability: float) -> float:
@@ -95,7 +85,7 @@ def gain(trait: float | None, base_trait: float | None, sign: int) -> float | No
 
 def slope(coherence_change: float | None, gain: float | None) -> float | None:
     """Centinats of coherence lost per nat gained; negative when coherence rose too."""
-    return ratio(-100 * coherence_change, gain) if finite(coherence_change) else None
+    return ratio(0.0 - 100 * coherence_change, gain) if finite(coherence_change) else None
 
 
 def retain(healed_gain: float | None, steered_gain: float | None) -> float | None:
@@ -155,31 +145,6 @@ def rank_key(verdict: str, slope: float | None, gain: float | None) -> tuple[int
     return (RANKED.index(verdict), by_slope, -gain if finite(gain) else missing)
 
 
-def mean(values: Sequence[float | None]) -> Mean:
-    """Mean and standard error (ddof 1) of the figures that exist."""
-    known = [value for value in values if finite(value)]
-    failed = len(values) - len(known)
-    if not known:
-        return Mean(None, None, 0, failed)
-    centre = math.fsum(known) / len(known)
-    if len(known) == 1:
-        return Mean(centre, None, 1, failed)
-    variance = math.fsum((value - centre) ** 2 for value in known) / (len(known) - 1)
-    return Mean(centre, math.sqrt(variance / len(known)), len(known), failed)
-
-
-def noise_floor(groups: Iterable[Sequence[float]]) -> float | None:
-    """Pooled standard deviation (ddof 1) between the seeds of one configuration; None if none is repeated."""
-    squares, freedom = 0.0, 0
-    for group in groups:
-        known = [value for value in group if finite(value)]
-        if len(known) > 1:
-            centre = math.fsum(known) / len(known)
-            squares += math.fsum((value - centre) ** 2 for value in known)
-            freedom += len(known) - 1
-    return math.sqrt(squares / freedom) if freedom else None
-
-
 def slope_error(changes: Sequence[float], gains: Sequence[float]) -> float | None:
     """Standard error of −100 · mean(changes) / mean(gains) over paired seeds, by linearisation."""
     centre = slope(mean(changes).mean, mean(gains).mean)
@@ -237,6 +202,8 @@ def summarise(records: Sequence[Mapping], min_gain: float = MIN_GAIN) -> dict:
 
     A seed counts if it came to the end of its rounds (or was stopped below the floor) with finite figures.
     With too few of them the verdict is the fate that all seeds share, or `unknown`, and no figure is given.
+    `figures` has mean, se, n and failed of each; `judged` what pairs trials by seed; the slope's 90% interval
+    is from slope_low to slope_high if `slope_bounded`, else outside them (None: anywhere).
     """
     last = {record["seed"]: record for record in records}
     fates = {seed: _fate(record, min_gain) for seed, record in last.items()}
@@ -260,6 +227,11 @@ def summarise(records: Sequence[Mapping], min_gain: float = MIN_GAIN) -> dict:
         **{f"{name}_se": found.se for name, found in means.items()},
         "slope": slope(figures["d_coherence"], figures["gain"]),
         "slope_se": slope_error(changes, gains),
+        **_slope_interval(changes, gains),
+        "figures": {
+            name: asdict(found) | {"failed": len(last) - found.n} for name, found in means.items()
+        },
+        "judged": {str(record["seed"]): {name: record[name] for name in PAIRED} for record in judged},
         "off_target": off_target,
         "rounds": min((record["round"] + 1 for record in judged), default=None),
         "n": len(whole),
@@ -267,6 +239,19 @@ def summarise(records: Sequence[Mapping], min_gain: float = MIN_GAIN) -> dict:
         "seeds": fates,
         "error": next((record["error"] for record in last.values() if record["error"]), None),
     }
+
+
+def _slope_interval(changes: Sequence[float], gains: Sequence[float]) -> dict:
+    """Fieller's interval as figures; None without repeats."""
+    names = ("slope_low", "slope_high", "slope_bounded")
+    if len(gains) < 2:
+        return dict.fromkeys(names)
+    # Not at the top: whoever reads a space needs no numpy.
+    from steerheal.statistics.fieller import slope_interval
+
+    found = slope_interval(changes, gains)
+    low, high = (float(end) if math.isfinite(end) else None for end in (found.low, found.high))
+    return dict(zip(names, (low, high, bool(found.bounded)), strict=True))
 
 
 def _fate(record: Mapping, min_gain: float) -> str:

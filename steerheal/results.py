@@ -16,6 +16,7 @@ import pandas
 
 from steerheal.errors import UserError
 from steerheal.files import write_bytes, write_jsonl, write_text
+from steerheal.standings import tied_trials
 
 SPACE = "space.yaml"
 TRIALS = "trials.jsonl"
@@ -108,8 +109,11 @@ class RunFolder:
         self.write_tables()
 
     def write_tables(self) -> None:
-        """trials.csv and trials.parquet: one flat row per trial."""
-        table = pandas.DataFrame([flat_row(row) for row in self.trials])
+        """trials.csv and trials.parquet: one flat row per trial; `tied`: its slope cannot be told from the best."""
+        rows = self.trials
+        marks = tied_trials(rows)
+        table = pandas.DataFrame([flat_row(row) | {"tied": marks[row["trial"]]} for row in rows])
+        table["tied"] = table["tied"].astype("boolean")
         write_text(self.path / "trials.csv", table.to_csv(index=False))
         write_bytes(self.path / "trials.parquet", table.to_parquet(index=False))
 

@@ -144,16 +144,6 @@ class Sweep:
             self.tracker.reference(f"base steered at dose {record['dose']:.3g}", record["steered"])
 
 
-def ranking(rows: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Trial numbers, best first."""
-
-    def key(row: Mapping[str, Any]) -> tuple:
-        summary = row["summary"]
-        return objective.rank_key(row["verdict"], summary.get("slope"), summary.get("gain")), row["trial"]
-
-    return [row["trial"] for row in sorted(rows, key=key)]
-
-
 def _standing(row: Mapping[str, Any], min_gain: float) -> objective.Standing:
     """What the sampler is told of a trial."""
     summary = row["summary"]

@@ -1,7 +1,6 @@
 """The formulas and the verdict: by cases, and by properties that hold for every number."""
 
 import math
-import statistics
 
 import pytest
 from hypothesis import given
@@ -9,7 +8,7 @@ from hypothesis import strategies as st
 
 from steerheal import objective
 from steerheal.config import Persona
-from steerheal.objective import VERDICTS, mean, noise_floor, rank_key, slope, standing, summarise, verdict
+from steerheal.objective import VERDICTS, rank_key, slope, standing, summarise, verdict
 
 ANY = st.none() | st.floats()
 REAL = st.floats(-50, 50)
@@ -139,32 +138,6 @@ def test_the_published_ranking():
     ]
     ordered = sorted(rows, key=lambda row: rank_key(*row))
     assert [row[1] for row in ordered] == [-0.13, -0.05, 0.11, -5.0, None]
-
-
-@given(st.lists(REAL, min_size=2, max_size=12), st.integers(0, 4))
-def test_the_mean_is_the_textbook_one_and_counts_what_failed(values, failed):
-    found = mean([*values, *([None, math.nan, math.inf, -math.inf][:failed])])
-    assert found.mean == pytest.approx(statistics.fmean(values), abs=1e-9)
-    assert found.se == pytest.approx(statistics.stdev(values) / math.sqrt(len(values)), abs=1e-9)
-    assert (found.n, found.failed) == (len(values), failed)
-
-
-def test_a_mean_of_nothing_or_one():
-    assert mean([None]) == objective.Mean(None, None, 0, 1)
-    assert mean([2.0]) == objective.Mean(2.0, None, 1, 0)
-
-
-@given(st.lists(st.lists(REAL, min_size=3, max_size=3), min_size=1, max_size=6), st.floats(-10, 10))
-def test_the_noise_floor_pools_variances_and_ignores_where_groups_lie(groups, shift):
-    pooled = math.sqrt(statistics.fmean(statistics.variance(group) for group in groups))
-    assert noise_floor(groups) == pytest.approx(pooled, abs=1e-9)
-    moved = [[value + shift * place for value in group] for place, group in enumerate(groups)]
-    assert noise_floor(moved) == pytest.approx(pooled, abs=1e-6)
-    assert noise_floor([*groups, [3.0], []]) == noise_floor(groups)
-
-
-def test_no_noise_floor_without_a_repeat():
-    assert noise_floor([[1.0], [2.0]]) is None and noise_floor([]) is None
 
 
 @given(

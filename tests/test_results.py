@@ -43,7 +43,18 @@ def test_finished_trials_are_rows_everywhere(folder):
         and table["slope"].isna().all()
     )
     assert pandas.read_parquet(folder.path / "trials.parquet")["gain"].tolist() == [0.5, 0.5]
+    assert table["tied"].isna().all()
     assert read_lines(folder.completions(1)) == [{"text": "ü", "kept": False}]
+
+
+def test_the_tables_say_who_is_tied_with_the_best(folder):
+    def judged(change):
+        return {str(n): {"gain": 1 + n / 50, "coherence": 0.99, "d_coherence": change - n / 1e4} for n in range(3)}
+
+    for number, change in enumerate((-0.01, -0.0101, -0.05)):
+        folder.finish(row(number, slope=-100 * change, judged=judged(change)), [], [])
+    assert pandas.read_csv(folder.path / "trials.csv")["tied"].tolist() == [True, True, False]
+    assert pandas.read_parquet(folder.path / "trials.parquet")["tied"].tolist() == [True, True, False]
 
 
 def test_every_torn_end_is_dropped_and_cut_before_the_next_line(tmp_path):

@@ -16,7 +16,7 @@ MODELS = sorted(path.stem for path in SHIPPED_MODELS.glob("*.yaml"))
 
 
 def test_the_questions_are_all_there():
-    assert {"barrier", "doses", "loop", "regularisers", "quick"} <= set(NAMES)
+    assert {"barrier", "doses", "loop", "regularisers", "noise_floor", "quick"} <= set(NAMES)
     assert {"gemma-3-4b-it", "Qwen3-4B", "Llama-3.1-8B-Instruct"} <= set(MODELS)
 
 
@@ -27,7 +27,7 @@ def test_a_space_suits_every_model(name, model, tmp_path):
     assert space.name == name and space.model.name == model and len(space.hypothesis) > 100
     values = {dimension.name: dimension.extremes() for dimension in space.dimensions}
     trials = {space.trial(params) for params in islice(walk(space.dimensions, values), 500)}
-    assert len(trials) > 1
+    assert len(trials) > 1 or not space.dimensions
     (tmp_path / "resolved.yaml").write_text(yaml_io.dump(space.resolved()))
     assert load_space(tmp_path / "resolved.yaml") == space
 

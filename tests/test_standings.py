@@ -1,0 +1,71 @@
+"""What finished trials say against one another, from their rows alone."""
+
+import json
+
+import pytest
+
+from steerheal.live import leaderboard, make_console
+from steerheal.standings import noise_in_words, ranking, tied_trials
+
+
+def row(number, gains=(), change=-0.01, verdict="ok"):
+    judged = {
+        str(seed): {
+            "gain": gain,
+            "coherence": 0.996 + change * gain,
+            "d_coherence": change * gain * (1 + seed / 50),
+        }
+        for seed, gain in enumerate(gains)
+    }
+    slope = -100 * change * (1 + (len(gains) - 1) / 100) if gains else None
+    summary = {"slope": slope, "gain": sum(gains) / len(gains) if gains else None, "judged": judged}
+    rest = {"params": {}, "message": "", "seconds": 1.0}
+    return {"trial": number, "verdict": verdict, "summary": summary} | rest
+
+
+CLEAR = [
+    row(0, (1.0, 1.1, 0.9), -0.02),
+    row(1, (1.0, 1.05, 0.95), -0.004),
+    row(2, (1.02, 1.06, 0.93), -0.0041),
+    row(3, (0.1, 0.1, 0.11), -0.0001, "weak"),
+    row(4, verdict="starved"),
+]
+
+
+def test_ties_are_with_the_best_of_the_ranked():
+    assert ranking(CLEAR) == [1, 2, 0, 3, 4]
+    assert tied_trials(CLEAR) == {0: False, 1: True, 2: True, 3: None, 4: None}
+    assert tied_trials(json.loads(json.dumps(CLEAR))) == tied_trials(CLEAR)
+
+
+@pytest.mark.parametrize(
+    "rows", [[], CLEAR[3:], [row(0, (1.0,)), row(1, (2.0,))], [row(0, verdict="failed")]]
+)
+def test_single_seeds_and_unranked_trials_are_tied_with_nothing(rows):
+    assert not any(mark is not None for mark in tied_trials(rows).values())
+
+
+def test_one_trial_alone_is_tied_with_nothing():
+    assert tied_trials(CLEAR[:1]) == {0: None}
+
+
+def test_a_trial_whose_summary_is_missing_is_no_obstacle():
+    assert tied_trials([*CLEAR, {**row(9, verdict="failed"), "summary": {}}])[9] is None
+
+
+def test_the_noise_of_one_configuration_is_told_for_three_seeds():
+    said = noise_in_words([row(0, (1.0, 1.1, 0.9, 1.05, 0.95))])
+    assert "(4 degrees of freedom): 0.079 nats of trait" in said and said.endswith("at 3 seeds")
+    assert noise_in_words([row(0, (1.0,)), row(1, verdict="starved")]) is None
+    assert "at 3 seeds among 4 configurations" in noise_in_words(CLEAR)
+
+
+def test_the_leaderboard_marks_ties_only_where_they_are_known():
+    console = make_console()
+    with console.capture() as capture:
+        console.print(leaderboard(CLEAR, ranking(CLEAR), tied=tied_trials(CLEAR)))
+        console.print("---")
+        console.print(leaderboard(CLEAR, ranking(CLEAR), tied=dict.fromkeys(range(5))))
+    known, unknown = capture.get().split("---")
+    assert all(known.count(word) == 1 for word in ("best", "behind")) and "tied" in known
+    assert "tied" not in unknown and "best" not in unknown
