@@ -1,6 +1,8 @@
 """The engine under load: thousands of requests, cancellations, scarce memory, loops, graphs."""
 
+import gc
 import random
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -70,6 +72,23 @@ def test_when_memory_runs_out_slots_are_halved_and_nothing_changes(llama_base, m
     with pytest.warns(UserWarning, match="going on with 3 slots"):
         found = Engine(llama_base, slots=24).run(requests)
     assert [completion.ids for completion in found] == expected
+
+
+def test_a_run_gives_its_memory_back_at_once(llama_base, monkeypatch):
+    made = []
+
+    class Watched(Deck):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            made.append(weakref.ref(self.cache))
+
+    monkeypatch.setattr(engines, "Deck", Watched)
+    gc.disable()
+    try:
+        Engine(llama_base, slots=8).run(requests_for(llama_base))
+        assert made[0]() is None
+    finally:
+        gc.enable()
 
 
 def test_a_row_in_a_loop_stops_early_if_asked(llama_base):

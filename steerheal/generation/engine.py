@@ -125,7 +125,7 @@ class _Run:
         if self.lazy:
             self.stepper = Replayed(self.deck, [request.row.student for request in requests])
         else:
-            self.stepper = Plain(self.deck, self._grouped_slots)
+            self.stepper = Plain(self.deck)
 
     @property
     def busy(self) -> bool:
@@ -142,7 +142,7 @@ class _Run:
         if not held:
             return 0
         last = max(slot for slot, request in enumerate(self.slots) if request is not None)
-        self.stepper(self.stepper.size(last + 1), max(self.reach) + 1)
+        self.stepper(self.stepper.size(last + 1), max(self.reach) + 1, self._grouped_slots)
         self.reach = [reach + 1 if request is not None else 0 for reach, request in zip(self.reach, self.slots)]
         self._retire(self.stepper.done())
         return held

@@ -32,25 +32,26 @@ class SlotCache(Cache):
         ]
         self.k, self.v = make(), make()
         self.layers = []
-        self._write = self._prefill
+        # A bound method would be a cycle, and its gigabytes would wait for the garbage collector.
+        self._write = SlotCache._prefill
         self._slots = torch.empty(0)
         self._positions = torch.empty(0)
         self._keys = 0
 
     def prefill(self, slots: torch.Tensor) -> "SlotCache":
         """The next pass fills `slots` [m] from position 0."""
-        self._write, self._slots = self._prefill, slots
+        self._write, self._slots = SlotCache._prefill, slots
         return self
 
     def decode(self, positions: torch.Tensor, keys: int) -> "SlotCache":
         """The next pass adds one token at positions [n] to the first n slots and reads `keys` positions."""
-        self._write, self._slots = self._decode, torch.arange(len(positions), device=positions.device)
+        self._write, self._slots = SlotCache._decode, torch.arange(len(positions), device=positions.device)
         self._positions, self._keys = positions, keys
         return self
 
     def extend(self, slots: torch.Tensor, positions: torch.Tensor, keys: int) -> "SlotCache":
         """The next pass adds tokens at positions [m, S] to `slots` [m] and reads `keys` positions."""
-        self._write, self._slots, self._positions, self._keys = self._extend, slots, positions, keys
+        self._write, self._slots, self._positions, self._keys = SlotCache._extend, slots, positions, keys
         return self
 
     def move(self, sources: torch.Tensor, targets: torch.Tensor) -> None:
@@ -62,7 +63,7 @@ class SlotCache(Cache):
         return 0
 
     def update(self, key, value, layer_idx, *_: object, **__: object):
-        return self._write(self.k[layer_idx], key), self._write(self.v[layer_idx], value)
+        return self._write(self, self.k[layer_idx], key), self._write(self, self.v[layer_idx], value)
 
     def _prefill(self, buffer: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
         buffer[self._slots, : new.shape[2]] = new.transpose(1, 2)

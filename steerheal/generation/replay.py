@@ -14,26 +14,29 @@ import torch
 
 from steerheal.generation.deck import Deck
 from steerheal.students.attention import reads_own_length
+from steerheal.students.base import Adapters
 from steerheal.students.rows import MaskedAdapters, Student
 
 # A step's time falls slowly with its size, while every size costs a plain step and a capture.
-SIZES = (1, 8, 32, 64, 128, 192, 256, 384, 512)
+# A size of 1 would be compiled once more, as every shape is.
+SIZES = (2, 8, 32, 64, 128, 192, 256, 384, 512)
 KEYS = 256
 
 
 class Plain:
-    """Runs the step as it is. `adapters(n)` are those of the first n slots, which change hands only now and then."""
+    """Runs the step as it is."""
 
-    def __init__(self, deck: Deck, adapters: Callable[[int], object]):
-        self.deck, self.adapters = deck, adapters
+    def __init__(self, deck: Deck):
+        self.deck = deck
         self.capturing = 0.0
 
     def size(self, slots: int) -> int:
         """How many slots a step decodes when `slots` are wanted."""
         return slots
 
-    def __call__(self, slots: int, keys: int) -> None:
-        self.deck.step(slots, keys, self.adapters(slots))
+    def __call__(self, slots: int, keys: int, adapters: Callable[[int], Adapters | None]) -> None:
+        """One step of the first `slots` slots; `adapters(slots)` gives theirs."""
+        self.deck.step(slots, keys, adapters(slots))
 
     def done(self) -> list[bool]:
         """Which requests are done."""
@@ -57,7 +60,8 @@ class Replayed:
         place = bisect_left(SIZES, slots)
         return min(SIZES[place] if place < len(SIZES) else slots, len(self.deck.which))
 
-    def __call__(self, slots: int, keys: int) -> None:
+    def __call__(self, slots: int, keys: int, adapters: Callable[[int], Adapters | None]) -> None:
+        """One step of the first `slots` slots; the masked product serves for any `adapters`."""
         length = self.deck.cache.length
         keys = length if reads_own_length(self.deck.base) else min(length, -(-keys // KEYS) * KEYS)
         size = (slots, keys)

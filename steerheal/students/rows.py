@@ -55,12 +55,14 @@ class GroupedAdapters:
         self.sites = {site for _, adapter in self.groups for site in adapter.a}
 
     def delta(self, site: str, x: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
-        """out [B, S, d_out] plus each row's own low-rank product of x [B, S, d_in]."""
-        out = out.clone()
+        """out [B, S, d_out] plus each row's own low-rank product of x [B, S, d_in]; `out` itself is changed."""
         for rows, adapter in self.groups:
             if site in adapter.a:
-                product = (x[rows] @ adapter.a[site].T) @ adapter.b[site].T
-                out[rows] += (product * adapter.scale).to(out.dtype)
+                low = (x[rows] @ adapter.a[site].T).flatten(0, 1)
+                own = out[rows]
+                own.view(-1, own.shape[-1]).addmm_(low, adapter.b[site].T, alpha=adapter.scale)
+                if not isinstance(rows, slice):
+                    out[rows] = own
         return out
 
 
