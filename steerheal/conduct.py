@@ -241,7 +241,7 @@ def _next(
     lines = [("see the tables", f"{folder.path}/trials.csv")]
     if not sweep.tracker.away:
         serve = shlex.join([cli.python(), *MLFLOW_UI, sweep.tracker.shown_uri])
-        local = [] if sweep.tracker.remote else [("serve what MLflow has", serve)]
+        local = [] if sweep.tracker.remote else [("serve MLflow's pages", serve)]
         lines += [*local, ("compare in a browser", sweep.tracker.page)]
     if adapters:
         lines.append(("use the best adapter", f"{adapters[0].path}/README.md"))

@@ -1,4 +1,4 @@
-"""What MLflow is told of a sweep: data by content, code by commit, settings as they were in force, no paths."""
+"""What MLflow is told of a sweep: data by content, code by commit, settings as in force, no paths."""
 
 import subprocess
 

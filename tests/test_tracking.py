@@ -65,7 +65,8 @@ def run_folder(tmp_path, fresh_store):
 def about(folder):
     data = (Data("vignettes", "0123456789abcdef", "mine.jsonl", 132),)
     tags = {"model": "builtin", "mlflow.source.git.commit": "c" * 40}
-    return About("run", "a hypothesis", folder / "space.yaml", tags, ("reg", "lam"), data, {"system": "Hello."})
+    space, serving = folder / "space.yaml", {"system": "Hello."}
+    return About("run", "a hypothesis", space, tags, ("reg", "lam"), data, serving)
 
 
 def tracker(folder, finished=(), said=None):
@@ -258,6 +259,21 @@ def test_the_best_adapter_is_registered_once(run_folder):
     (output,) = found["trial 3"].outputs.model_outputs
     stored = {file.path for file in client.list_logged_model_artifacts(output.model_id)}
     assert stored == {"MLmodel", "README.md", "adapter"}
+
+
+def test_a_registry_that_fails_leaves_no_run_open(run_folder, monkeypatch):
+    def full(*arguments):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("steerheal.tracking.registry.digest", lambda best: "digest")
+    monkeypatch.setattr("steerheal.tracking.registry.register", full)
+    said = []
+    tracked = tracker(run_folder, said=said)
+    tracked.started(3, ROW["params"])
+    tracked.ended(ROW, [])
+    tracked.close("FINISHED", best=Exported(run_folder, ROW, "0"))
+    assert len(said) == 1 and "no space left" in said[0]
+    assert {run.info.status for run in runs(run_folder)[1].values()} == {"FINISHED"}
 
 
 def test_the_table_opens_as_a_leaderboard(run_folder):

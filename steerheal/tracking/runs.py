@@ -136,13 +136,14 @@ class Runs:
                 self.client.log_artifacts(self.ids["parent"], str(path), path.name)
             elif path.exists():
                 self.client.log_artifact(self.ids["parent"], str(path))
+        self._save()
+        self._end_interrupted()
+        self.client.set_terminated(self.ids["parent"], status)
         if best and self.about.serving and (digest := registry.digest(best)) != self.ids["registered"]:
             run = self.ids["trials"][str(best.row["trial"])]
             registry.register(self.client, self.experiment, self.experiment_id, run, best, self.about)
             self.ids["registered"] = digest
-        self._save()
-        self._end_interrupted()
-        self.client.set_terminated(self.ids["parent"], status)
+            self._save()
 
     def _experiment(self) -> Mapping[str, str]:
         """Find or make the experiment; its tags."""
