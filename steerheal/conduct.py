@@ -20,7 +20,7 @@ from steerheal.actors import tuner
 from steerheal.actors.trial import Shared
 from steerheal.config.space import Space
 from steerheal.errors import UserError
-from steerheal.export import Export, write_adapters
+from steerheal.export import Export, Exported, write_adapters
 from steerheal.live import Display, duration, leaderboard, make_console
 from steerheal.results import SPACE, RunFolder
 from steerheal.search import Study
@@ -28,6 +28,7 @@ from steerheal.standings import noise_in_words, ranking, tied_trials
 from steerheal.store import FolderStore
 from steerheal.sweep import Sweep
 from steerheal.tracking import Tracker
+from steerheal.tracking.about import About, about_sweep, in_force
 from steerheal.trial_data import TrialData
 
 POLL_SECONDS = 1.0
@@ -70,7 +71,8 @@ def conduct(
             model = _loaded(cluster, folder)
             if not resuming:
                 folder.create(yaml_io.dump(space.resolved()))
-            sweep = _prepare(space, folder, FolderStore(store_root), display, model)
+            about = about_sweep(space, data, folder.path / SPACE, model)
+            sweep = _prepare(space, folder, FolderStore(store_root), display, about)
             with display, _signals(sweep, display), _polling(cluster, sweep):
                 if sweep.unfinished():
                     tuner.run(sweep, cluster.handles, Shared(data, model), space.resources.concurrent)
@@ -93,11 +95,11 @@ def _loaded(cluster: clusters.Cluster, folder: RunFolder) -> str:
         raise
 
 
-def _prepare(space: Space, folder: RunFolder, store: FolderStore, display: Display, model: str) -> Sweep:
+def _prepare(space: Space, folder: RunFolder, store: FolderStore, display: Display, about: About) -> Sweep:
     """The sweep with what earlier runs of it have finished."""
     folder.recover()
     tracker = Tracker(folder.path, space.name, display.say)
-    tracker.open(folder.path.name, folder.path / SPACE, _tags(space, model), _told(folder))
+    tracker.open(about, _told(space, folder))
     sweep = Sweep(space, folder, _study(space, folder), store, display, tracker)
     sweep.recover()
     return sweep
@@ -124,24 +126,13 @@ def _study(space: Space, folder: RunFolder) -> Study:
     )
 
 
-def _tags(space: Space, model: str) -> dict[str, str]:
-    """What the parent run says of the sweep."""
-    return {
-        "steerheal": __version__,
-        "model": space.model.name,
-        "fingerprint": model,
-        "persona": space.persona.name,
-        "objective": space.objective,
-        "hypothesis": space.hypothesis[:5000],
-    }
-
-
-def _told(folder: RunFolder) -> list[dict]:
+def _told(space: Space, folder: RunFolder) -> list[dict]:
     """Finished trials with their rounds and files, for a tracker that may not know them yet."""
     records = folder.records
     return [
         row
         | {
+            "params": in_force(space, row["params"]),
             "records": [record for record in records if record["trial"] == row["trial"]],
             "files": [folder.completions(row["trial"])],
         }
@@ -191,7 +182,7 @@ class _polling:
             self.cluster.post_again(dict(self.sweep.settings), now["posted"])
 
 
-def _adapters(sweep: Sweep, folder: RunFolder, export: Export | None) -> list[Path]:
+def _adapters(sweep: Sweep, folder: RunFolder, export: Export | None) -> list[Exported]:
     """The best students' folders; a failure here costs a line, not the sweep."""
     rows = folder.trials
     try:
@@ -202,14 +193,18 @@ def _adapters(sweep: Sweep, folder: RunFolder, export: Export | None) -> list[Pa
 
 
 def _conclude(
-    sweep: Sweep, folder: RunFolder, counts: dict, adapters: list[Path], resume_command: str
+    sweep: Sweep, folder: RunFolder, counts: dict, adapters: list[Exported], resume_command: str
 ) -> int:
     """Plots, leaderboard, the next commands."""
     display, rows = sweep.display, folder.trials
     order = ranking(rows)
     plots = _plots(folder.path, display) if rows else []
-    files = [path for path in (folder.path / "trials.csv", *plots, *adapters[:1]) if path.exists()]
-    sweep.tracker.close("KILLED" if sweep.stopping else "FINISHED", files)
+    best = adapters[0] if adapters else None
+    files = [path for path in (folder.path / "trials.csv", *plots) if path.exists()]
+    if sweep.stopping:
+        sweep.tracker.close("KILLED", files, order)
+    else:
+        sweep.tracker.close("FINISHED", [*files, *([best.path] if best else [])], order, best)
     if rows:
         display.console.print(leaderboard(rows, order, tied=tied_trials(rows)))
     if noise := noise_in_words(rows):
@@ -248,16 +243,16 @@ def _shares(counts: dict) -> str:
 
 
 def next_steps(
-    sweep: Sweep, folder: RunFolder, adapters: list[Path], resume_command: str
+    sweep: Sweep, folder: RunFolder, adapters: list[Exported], resume_command: str
 ) -> list[tuple[str, str]]:
     """What to do with the results."""
     lines = [("see the tables", f"{folder.path}/trials.csv")]
     if not sweep.tracker.away:
-        lines.append(
-            ("compare in a browser", shlex.join([cli.python(), *MLFLOW_UI, sweep.tracker.shown_uri]))
-        )
+        serve = shlex.join([cli.python(), *MLFLOW_UI, sweep.tracker.shown_uri])
+        local = [] if sweep.tracker.remote else [("serve MLflow's pages", serve)]
+        lines += [*local, ("compare in a browser", sweep.tracker.page)]
     if adapters:
-        lines.append(("use the best adapter", f"{adapters[0]}/README.md"))
+        lines.append(("use the best adapter", f"{adapters[0].path}/README.md"))
     trials, grid = sweep.space.trials, sweep.study.grid
     more = 2 * trials if grid is None else min(2 * trials, len(grid))
     if more > trials:

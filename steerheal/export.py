@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,23 @@ from steerheal.store import FolderStore
 TOP = 3
 WORTH_KEEPING = ("ok", "weak", "broad")
 PEFT_FILES = ("adapter_config.json", "adapter_model.safetensors")
+CARD = "README.md"
 
 Export = Callable[[Sequence[str]], Mapping[str, bytes]]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An adapter's folder, the row of the trial that it comes from, and its seed."""
+
+    path: Path
+    row: Mapping[str, Any]
+    seed: str
+
+    @property
+    def name(self) -> str:
+        """Which student it is."""
+        return f"trial-{self.row['trial']:03d}-seed-{self.seed}"
 
 
 def write_adapters(
@@ -21,7 +37,7 @@ def write_adapters(
     rows: Sequence[Mapping[str, Any]],
     order: Sequence[int],
     export: Export | None,
-) -> list[Path]:
+) -> list[Exported]:
     """`adapters/best`, then one folder per seed of the top few trials; what was written, best first.
 
     `export` makes one adapter of a history of several rounds; without it (no model at hand) those are left
@@ -34,12 +50,13 @@ def write_adapters(
     for row in chosen:
         for seed, history in sorted(row["students"].items()):
             if files := _files(store, history, export):
-                written.append(path / "adapters" / f"trial-{row['trial']:03d}-seed-{seed}")
-                _write(written[-1], files, _readme(row, seed))
+                exported = Exported(path / "adapters", row, seed)
+                written.append(replace(exported, path=exported.path / exported.name))
+                _write(written[-1].path, files, _readme(row, seed))
     if not written:
         return []
-    best = path / "adapters" / "best"
-    shutil.copytree(written[0], best)
+    best = replace(written[0], path=path / "adapters" / "best")
+    shutil.copytree(written[0].path, best.path)
     return [best, *written]
 
 
@@ -53,7 +70,7 @@ def _files(store: FolderStore, history: Sequence[str], export: Export | None) ->
 def _write(target: Path, files: Mapping[str, bytes], readme: str) -> None:
     for name, payload in files.items():
         write_bytes(target / name, payload)
-    write_text(target / "README.md", readme)
+    write_text(target / CARD, readme)
 
 
 def _readme(row: Mapping[str, Any], seed: str) -> str:

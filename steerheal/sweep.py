@@ -17,6 +17,7 @@ from steerheal.results import RunFolder, finite
 from steerheal.search import Study
 from steerheal.store import FolderStore
 from steerheal.tracking import Tracker
+from steerheal.tracking.about import in_force
 
 FAILED = "failed"
 
@@ -63,7 +64,7 @@ class Sweep:
             self.params[number], self.records[number] = asked.params, {}
             self.since[number] = time.monotonic()
             self.display.started(number, asked.params)
-            self.tracker.started(number, asked.params)
+            self.tracker.started(number, in_force(self.space, asked.params))
             self.settings[number] = self.space.trial(asked.params).model_dump_json()
             found.append((number, self.settings[number]))
         return found
@@ -139,9 +140,12 @@ class Sweep:
     def _references(self, record: Mapping[str, Any]) -> None:
         """Base, and base steered at this round's dose, as runs to compare with."""
         if record.get("base"):
-            self.tracker.reference("base", record["base"])
+            self._refer("base", record["base"])
         if record.get("steered") and record["round"] == 0:
-            self.tracker.reference(f"base steered at dose {record['dose']:.3g}", record["steered"])
+            self._refer(f"base steered at dose {record['dose']:.3g}", record["steered"])
+
+    def _refer(self, name: str, report: Mapping[str, Any]) -> None:
+        self.tracker.reference(name, report | {"trait": report["nats"][self.space.persona.target]})
 
 
 def _standing(row: Mapping[str, Any], min_gain: float) -> objective.Standing:
