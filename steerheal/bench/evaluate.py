@@ -6,6 +6,7 @@ with sdpa. Those are measured on a slice and extrapolated to the whole.
 
 import argparse
 import random
+from collections.abc import Sequence
 
 from steerheal.bench.generate import students
 from steerheal.bench.machine import seconds
@@ -16,7 +17,7 @@ from steerheal.generation.engine import Engine
 from steerheal.generation.request import Request
 from steerheal.generation.sampling import GREEDY
 from steerheal.students.base import Base
-from steerheal.students.rows import Row
+from steerheal.students.rows import Row, Student
 
 ORDERS = 2
 BATCH = 8
@@ -32,7 +33,7 @@ def main(words: list[str]) -> None:
     parser.add_argument("--think", type=int, default=128, metavar="N", help="think tokens (default: %(default)s)")
     parser.add_argument("--prompt", type=int, default=512, metavar="N", help="prompt tokens (default: %(default)s)")
     parser.add_argument("--rank", type=int, default=32)
-    parser.add_argument("--slots", type=int, default=256)
+    parser.add_argument("--slots", type=int, default=512)
     parser.add_argument("--curves", action="store_true", help="also over students")
     asked = parser.parse_args(words)
     report = Report("evaluate", asked)
@@ -57,16 +58,22 @@ def main(words: list[str]) -> None:
 
 def whole_evaluation(base: Base, asked: argparse.Namespace, count: int) -> float:
     """Seconds, the capture of graphs included; a small evaluation has warmed up the compiled parts."""
-    engine = Engine(base, asked.slots)
     who = students(base, count, asked.rank)
+    evaluation(base, asked, who[:1], asked.prompt, BATCH)
+    return seconds(lambda: evaluation(base, asked, who, asked.prompt), base.device)
+
+
+def evaluation(
+    base: Base, asked: argparse.Namespace, who: Sequence[Student], prompt: int, rows: int | None = None
+) -> None:
+    """Every student's think tokens and answers on synthetic vignettes, the first `rows` of them or all."""
     drawn = random.Random(0)
     ids = range(5, base.head.weight.shape[0])
-    prompts = [tuple(drawn.choices(ids, k=asked.prompt)) for _ in range(asked.vignettes * ORDERS)]
+    prompts = [tuple(drawn.choices(ids, k=prompt)) for _ in range(rows or asked.vignettes * ORDERS)]
     suffix = tuple(drawn.choices(ids, k=SUFFIX))
     requests = [
-        Request(prompt, Row(student), asked.think, sampling=GREEDY, suppress=(1,), suffix=suffix,
+        Request(text, Row(student), asked.think, sampling=GREEDY, suppress=(1,), suffix=suffix,
                 read=tuple(range(5, 5 + ANSWERS)), scored=2)
-        for student in who for prompt in prompts
+        for student in who for text in prompts
     ]
-    engine.run(requests[:BATCH])
-    return seconds(lambda: engine.run(requests), base.device)
+    Engine(base, asked.slots).run(requests)

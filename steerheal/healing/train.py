@@ -117,8 +117,6 @@ class Training:
         lr = [
             slot.task.settings.lr * schedule(step, len(slot.batches), slot.task.settings.warmup) for slot in self.slots
         ]
-        for number, slot in enumerate(self.slots):
-            slot.healed.steps.append({"step": step, "lr": lr[number], **parts.logged(number)})
         parameters = self.pack.parameters
         if any(step in slot.pressure_at for slot in self.slots):
             pull = torch.autograd.grad(parts.nll.sum(), parameters, retain_graph=True)
@@ -132,6 +130,9 @@ class Training:
         master = [self.pack.master]
         self.optimiser.step(master, [gradient], lr, [s.wd for s in settings], [s.clip for s in settings])
         self.pack.refresh()
+        # Last, because figures on the host wait for the device.
+        for number, slot in enumerate(self.slots):
+            slot.healed.steps.append({"step": step, "lr": lr[number], **parts.logged(number)})
 
     def losses(self, examples: list[list[Example]]) -> "Losses":
         """examples: per slot at most `batch` completions; a slot with fewer gets padding rows."""
@@ -224,13 +225,12 @@ class Losses:
         self.nll = torch.stack(self._nll)
         self.penalty = torch.stack([p if isinstance(p, torch.Tensor) else self.nll.new_tensor(p) for p in self._penalty])
         self.loss = self.nll + self.penalty
-        rows = torch.stack([self.nll, torch.stack(self._divergence), self.loss]).detach().T
-        self._logged = [dict(zip(("nll", "divergence", "loss"), row)) for row in rows.tolist()]
+        self._rows = torch.stack([self.nll, torch.stack(self._divergence), self.loss]).detach().T
         return self
 
     def logged(self, number: int) -> dict[str, float]:
         """nll, divergence and loss of one slot."""
-        return self._logged[number]
+        return dict(zip(("nll", "divergence", "loss"), self._rows[number].tolist()))
 
 
 def _slot(task: HealTask) -> _Slot:
