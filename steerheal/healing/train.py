@@ -1,22 +1,22 @@
 """Heal: train fresh adapters on kept completions under a barrier, K of them in one pass.
 
-loss of a slot = mean over a step's completions of (nll + lam · relu(divergence − tau)) + spectral_lam · σ(ΔW), where
-nll is a completion's mean over its tokens and divergence its aggregated KL to the reference. The slots' losses are
-summed for one backward pass; nothing else is shared, so a slot that diverges leaves the others untouched.
+The slots' losses (`slot_losses`) are summed for one backward pass; nothing else is shared, so a slot that diverges
+leaves the others untouched.
 """
 
 import math
+import warnings
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from steerheal.healing.divergence import AGGREGATIONS, barrier
 from steerheal.healing.examples import Example, split, steps
 from steerheal.healing.losses import Positions, position_losses
 from steerheal.healing.optimiser import StackedAdamW, schedule, slot_norms
 from steerheal.healing.pack import PackedAdapters, flat, fresh_adapter
+from steerheal.healing.slot_losses import Losses, logged
 from steerheal.healing.spectral import SpectralPenalty
 from steerheal.students.adapter import Adapter
 from steerheal.students.base import Base, Plan, Start
@@ -97,6 +97,8 @@ class Training:
         ]
         self.pack = PackedAdapters(fresh, [task.student.adapter for task in tasks], base.dtype)
         self.optimiser = StackedAdamW([self.pack.master])
+        # Passes that a step's completions take.
+        self.passes = 1
         self.spectral = SpectralPenalty(self.pack) if any(t.settings.spectral_lam for t in tasks) else None
 
     def train(self, on_step: Callable[[int, int], None]) -> list[Healed]:
@@ -113,29 +115,59 @@ class Training:
         return self.healed
 
     def _step(self, step: int) -> None:
-        parts = self.losses([slot.batches[step] for slot in self.slots])
         lr = [
             slot.task.settings.lr * schedule(step, len(slot.batches), slot.task.settings.warmup) for slot in self.slots
         ]
-        parameters = self.pack.parameters
-        if any(step in slot.pressure_at for slot in self.slots):
-            pull = torch.autograd.grad(parts.nll.sum(), parameters, retain_graph=True)
-            push = torch.autograd.grad(parts.penalty.sum(), parameters, allow_unused=True, materialize_grads=True)
-            pull, push = flat(pull).to(self.pack.master), flat(push).to(self.pack.master)
-            self._note_pressure(step, slot_norms([pull]), slot_norms([push]))
-            gradient = pull + push
-        else:
-            gradient = flat(torch.autograd.grad(parts.loss.sum(), parameters))
+        gradients, rows = self._gradients(step)
+        if len(gradients) == 2:
+            self._note_pressure(step, *(slot_norms([gradient]) for gradient in gradients))
         settings = [slot.task.settings for slot in self.slots]
-        master = [self.pack.master]
-        self.optimiser.step(master, [gradient], lr, [s.wd for s in settings], [s.clip for s in settings])
+        self.optimiser.step(
+            [self.pack.master], [sum(gradients[1:], gradients[0])], lr, [s.wd for s in settings],
+            [s.clip for s in settings],
+        )
         self.pack.refresh()
         # Last, because figures on the host wait for the device.
         for number, slot in enumerate(self.slots):
-            slot.healed.steps.append({"step": step, "lr": lr[number], **parts.logged(number)})
+            slot.healed.steps.append({"step": step, "lr": lr[number], **logged(rows[number])})
 
-    def losses(self, examples: list[list[Example]]) -> "Losses":
-        """examples: per slot at most `batch` completions; a slot with fewer gets padding rows."""
+    def _gradients(self, step: int) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """([gradient [K, P]] or [of nll, of the penalty], the losses' rows); in more passes once memory has run out."""
+        batches = [slot.batches[step] for slot in self.slots]
+        while True:
+            try:
+                return self._in_passes(batches, any(step in slot.pressure_at for slot in self.slots))
+            except torch.OutOfMemoryError:
+                if self.passes >= max(map(len, batches)):
+                    raise
+                self.passes *= 2
+                warnings.warn(f"out of GPU memory: a step's completions now take {self.passes} passes")
+            torch.cuda.empty_cache()
+
+    def _in_passes(self, batches: list[list[Example]], pressed: bool) -> tuple[list[torch.Tensor], torch.Tensor]:
+        counts = [len(batch) for batch in batches]
+        gradients, rows = None, 0.0
+        for number in range(min(self.passes, max(counts))):
+            parts = self.losses([batch[number :: self.passes] for batch in batches], counts, number == 0)
+            found = self._pull_and_push(parts) if pressed else [self._gradient(parts.loss)]
+            gradients = found if gradients is None else [sum(pair) for pair in zip(gradients, found)]
+            rows = rows + parts.rows
+        return gradients, rows
+
+    def _gradient(self, loss: torch.Tensor, **how: bool) -> torch.Tensor:
+        """Of every slot's loss [K] by its own weights, [K, P]."""
+        return flat(torch.autograd.grad(loss.sum(), self.pack.parameters, **how))
+
+    def _pull_and_push(self, parts: Losses) -> list[torch.Tensor]:
+        pull = self._gradient(parts.nll, retain_graph=True).to(self.pack.master)
+        if not parts.penalty.requires_grad:
+            return [pull, torch.zeros_like(pull)]
+        return [pull, self._gradient(parts.penalty, allow_unused=True, materialize_grads=True).to(pull)]
+
+    def losses(
+        self, examples: list[list[Example]], counts: list[int] | None = None, spectral: bool = True
+    ) -> Losses:
+        """examples: some completions of each slot, of `counts` that its step has (default: all of them)."""
         rows = max(len(batch) for batch in examples)
         flat = [example for batch in examples for example in [*batch, *[None] * (rows - len(batch))]]
         ids = pad([example.ids if example else (0,) for example in flat], self.base.device)
@@ -146,16 +178,18 @@ class Training:
         )
         fwd = [self.slots[row // rows].task.settings.reg == "kl_fwd" for row in range(len(flat))]
         forward = [kind for kind, count in zip(fwd, positions.counts) for _ in range(count)]
-        nll, divergence = position_losses(
-            self.base, hidden[positions.rows, positions.places], positions.targets, reference, forward
+        nll, divergence = (
+            losses.split(positions.counts) for losses in position_losses(
+                self.base, hidden[positions.rows, positions.places], positions.targets, reference, forward
+            )
         )
-        split_nll, split_divergence = nll.split(positions.counts), divergence.split(positions.counts)
-        spectral = self.spectral(self.pack) if self.spectral else None
+        penalties = self.spectral(self.pack) if self.spectral and spectral else nll[0].new_zeros(len(self.slots))
         found = Losses()
-        for number, slot in enumerate(self.slots):
-            places = [number * rows + row for row in range(len(examples[number]))]
-            penalty = spectral[number] * slot.task.settings.spectral_lam if self.spectral else 0.0
-            found.add([split_nll[p] for p in places], [split_divergence[p] for p in places], slot.task.settings, penalty)
+        for number, (slot, batch) in enumerate(zip(self.slots, examples)):
+            own = slice(number * rows, number * rows + len(batch))
+            count = counts[number] if counts else len(batch)
+            penalty = penalties[number] * slot.task.settings.spectral_lam
+            found.add(nll[own], divergence[own], count, slot.task.settings, penalty)
         return found.stacked()
 
     def _start(self, flat: list[Example | None], ids: torch.Tensor) -> Start | None:
@@ -177,7 +211,7 @@ class Training:
             parts = self.losses([rows or slot.batches[0][:1] for rows, slot in zip(due, self.slots)])
             for number, slot in enumerate(self.slots):
                 if due[number]:
-                    slot.healed.validation.append({"epoch": step // slot.per_epoch, **parts.logged(number)})
+                    slot.healed.validation.append({"epoch": step // slot.per_epoch, **logged(parts.rows[number])})
 
     def _note_pressure(self, step: int, pull: torch.Tensor, push: torch.Tensor) -> None:
         for slot, nll, penalty in zip(self.slots, pull.tolist(), push.tolist()):
@@ -201,36 +235,6 @@ class Training:
             for part in (self.pack, self.optimiser, self.spectral):
                 if part is not None:
                     part.keep(stay)
-
-
-class Losses:
-    """Losses of K slots: nll, penalty (barrier and spectral) and their sum, each [K]."""
-
-    def __init__(self) -> None:
-        self._nll: list[torch.Tensor] = []
-        self._divergence: list[torch.Tensor] = []
-        self._penalty: list[torch.Tensor] = []
-
-    def add(self, nll: list, divergence: list, settings: Any, spectral: torch.Tensor | float) -> None:
-        """One slot: per completion the nll and divergence at its positions."""
-        aggregate = AGGREGATIONS[settings.kl_agg]
-        aggregated = torch.stack([aggregate(positions) for positions in divergence])
-        self._nll.append(torch.stack([positions.mean() for positions in nll]).mean())
-        self._divergence.append(aggregated.mean())
-        held = settings.reg != "nll" and settings.lam > 0
-        self._penalty.append((barrier(aggregated, settings.lam, settings.tau).mean() if held else 0.0) + spectral)
-
-    def stacked(self) -> "Losses":
-        """Turn the lists into tensors [K]."""
-        self.nll = torch.stack(self._nll)
-        self.penalty = torch.stack([p if isinstance(p, torch.Tensor) else self.nll.new_tensor(p) for p in self._penalty])
-        self.loss = self.nll + self.penalty
-        self._rows = torch.stack([self.nll, torch.stack(self._divergence), self.loss]).detach().T
-        return self
-
-    def logged(self, number: int) -> dict[str, float]:
-        """nll, divergence and loss of one slot."""
-        return dict(zip(("nll", "divergence", "loss"), self._rows[number].tolist()))
 
 
 def _slot(task: HealTask) -> _Slot:
