@@ -57,12 +57,16 @@ class Steer(Frozen):
 
 
 class Sample(Frozen):
-    """How completions are drawn. Temperature 0 is greedy, top_k 0 keeps the whole vocabulary."""
+    """How completions are drawn. Temperature 0 is greedy, top_k 0 keeps the whole vocabulary.
+
+    stop_loops ends a completion that repeats itself with a period of at most 8 tokens for 64: the filter drops it anyway.
+    """
 
     temperature: number(0, 10) = 1.0
     top_p: positive(1) = 0.95
     top_k: count(0, 1_000_000) = 64
     max_new_tokens: count(1, 32_768) = 512
+    stop_loops: bool = False
 
 
 class Dose(Frozen):

@@ -74,6 +74,7 @@ def _request(base: Base, ask: Ask, stops: tuple[int, ...]) -> Request:
         sampling=sampling_of(ask.settings),
         steer_prompt=ask.steer_prompt,
         stops=stops,
+        stop_loops=ask.settings.stop_loops,
     )
 
 

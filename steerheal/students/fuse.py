@@ -19,6 +19,8 @@ VARIANTS = 64
 def fuse(decoder: torch.nn.Module) -> None:
     """Replace the forward functions of `decoder`'s norms, gated MLPs and rotary embedding by compiled ones."""
     torch._dynamo.config.recompile_limit = max(VARIANTS, torch._dynamo.config.recompile_limit)
+    # Gradient pressure takes two gradients of one pass, which donated buffers forbid.
+    torch._functorch.config.donated_buffer = False
     norms = [module for module in decoder.modules() if type(module).__name__.endswith("RMSNorm")]
     if not norms:
         return
