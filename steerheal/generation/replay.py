@@ -51,6 +51,7 @@ class Replayed:
         self.masked = MaskedAdapters.of([*students, Student(None)], deck.base.device)
         self.graphs: dict[tuple[int, int], torch.cuda.CUDAGraph] = {}
         self.warm: set[tuple[int, int]] = set()
+        self.capturable = True
         self.pool = None
         self.capturing = 0.0
         self.late = [_Copy(deck.done), _Copy(deck.done)]
@@ -65,7 +66,7 @@ class Replayed:
         length = self.deck.cache.length
         keys = length if reads_own_length(self.deck.base) else min(length, -(-keys // KEYS) * KEYS)
         size = (slots, keys)
-        if size in self.warm and size not in self.graphs:
+        if size in self.warm and size not in self.graphs and self.capturable:
             self._capture(size)
         if size in self.graphs:
             self.graphs[size].replay()
@@ -92,18 +93,11 @@ class Replayed:
             raise
         except RuntimeError as refused:
             warnings.warn(f"this model's step cannot be captured, so it runs slower: {str(refused).splitlines()[0]}")
-            self.graphs, self.warm = {}, _Nothing()
+            self.graphs, self.capturable = {}, False
             return
         self.pool = self.pool or graph.pool()
         self.graphs[size] = graph
         self.capturing += time.perf_counter() - began
-
-
-class _Nothing(set):
-    """A set that stays empty: no size is ever warm enough to capture."""
-
-    def add(self, _item: object) -> None:
-        pass
 
 
 class _Copy:

@@ -34,7 +34,7 @@ def fuse(decoder: torch.nn.Module) -> None:
     for norm in norms:
         norm.forward = MethodType(forwards[type(norm)], norm)
     for module in decoder.modules():
-        if _gated(module):
+        if _gated(module, like):
             module.forward = MethodType(_gated_forward, module)
     for home in {sys.modules[type(layer.self_attn).__module__] for layer in decoder.layers if hasattr(layer, "self_attn")}:
         rotary = getattr(home, "apply_rotary_pos_emb", None)
@@ -63,12 +63,11 @@ def _gated_forward(self, x: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
-def _gated(module: torch.nn.Module) -> bool:
-    """Whether `module` computes down(act(gate(x)) · up(x)), found out by trying."""
+def _gated(module: torch.nn.Module, like: torch.Tensor) -> bool:
+    """Whether `module` computes down(act(gate(x)) · up(x)), found out by trying, on x of the device and dtype of `like`."""
     if not all(hasattr(module, name) for name in ("gate_proj", "up_proj", "down_proj", "act_fn")):
         return False
-    like = next(module.down_proj.parameters())
-    x = torch.randn(2, 1, module.gate_proj.in_features, device=like.device, dtype=torch.bfloat16)
+    x = torch.randn(2, 1, module.gate_proj.in_features, device=like.device, dtype=like.dtype)
     try:
         wanted = module(x)
     except (RuntimeError, TypeError):
