@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from steerheal.healing.divergence import kl_fwd, kl_rev
 from steerheal.students.base import Base
+from steerheal.students.fuse import compiles
 
 # Logits held at once: 2^26 floats are 256 MiB per copy. Fused on a GPU no float copy is made, and 2^31 are 4 GiB.
 CHUNK = {False: 1 << 26, True: 1 << 31}
@@ -54,7 +55,8 @@ def position_losses(
     """
     kinds = frozenset(forward)
     which = torch.tensor(forward, device=states.device)
-    fast = states.is_cuda and states.dtype in (torch.bfloat16, torch.float16)
+    half = states.dtype in (torch.bfloat16, torch.float16)
+    fast = states.is_cuda and half and compiles(states.device)
     size = max(1, CHUNK[fast] // base.head.weight.shape[0])
     run = partial(_chunk, base, kinds, _fused if fast else _terms)
     if len(states) > size:

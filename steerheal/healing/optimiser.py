@@ -8,6 +8,8 @@ from functools import partial
 
 import torch
 
+from steerheal.students.fuse import compiles
+
 BETAS = (0.9, 0.95)
 EPSILON = 1e-8
 
@@ -49,7 +51,7 @@ class StackedAdamW:
         shrink = (numbers(clip) / (slot_norms(gradients) + 1e-6)).clamp_max(1.0)
         rate, decay = numbers(lr), numbers(lr) * numbers(wd)
         correction = numbers([1 - beta**self.steps for beta in BETAS])
-        update = _fused if device.type == "cuda" and dtype == torch.float32 else _update
+        update = _fused if device.type == "cuda" and dtype == torch.float32 and compiles(device) else _update
         for p, g, mean, square in zip(parameters, gradients, self.mean, self.square):
             update(p.detach(), g, mean, square, shrink, rate, decay, correction)
 

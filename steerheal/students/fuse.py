@@ -2,12 +2,13 @@
 
 A decoding step of a few hundred rows spends more time launching such kernels than computing, and healing more time
 moving their intermediate results than in its matrix products. The modules' own formulas are compiled, so nothing is
-defined twice; where the compiler is missing or disagrees, the model stays as it is.
+defined twice; where the compiler is missing, everything stays as it is.
 """
 
 import sys
 import warnings
 from collections.abc import Callable
+from functools import cache
 from types import MethodType
 
 import torch
@@ -16,21 +17,27 @@ import torch
 VARIANTS = 64
 
 
+@cache
+def compiles(device: torch.device) -> bool:
+    """Whether torch.compile works here; says so once where it does not."""
+    try:
+        torch.compile(torch.square, dynamic=True)(torch.ones(8, device=device))
+    except Exception as failure:  # a missing C compiler, Triton or driver: each raises its own class
+        warnings.warn(f"torch.compile does not work here, so this runs slower: {str(failure).strip().splitlines()[0]}")
+        return False
+    return True
+
+
 def fuse(decoder: torch.nn.Module) -> None:
     """Replace the forward functions of `decoder`'s norms, gated MLPs and rotary embedding by compiled ones."""
     torch._dynamo.config.recompile_limit = max(VARIANTS, torch._dynamo.config.recompile_limit)
     # Gradient pressure takes two gradients of one pass, which donated buffers forbid.
     torch._functorch.config.donated_buffer = False
     norms = [module for module in decoder.modules() if type(module).__name__.endswith("RMSNorm")]
-    if not norms:
+    if not norms or not compiles(norms[0].weight.device):
         return
+    like = norms[0].weight
     forwards = {type(norm): torch.compile(type(norm).forward, dynamic=True) for norm in norms}
-    try:
-        like = norms[0].weight
-        forwards[type(norms[0])](norms[0], torch.zeros(2, 1, like.shape[0], device=like.device, dtype=like.dtype))
-    except Exception as failure:  # a missing C compiler, Triton or driver: each raises its own class
-        warnings.warn(f"torch.compile does not work here, so this runs slower: {str(failure).strip().splitlines()[0]}")
-        return
     for norm in norms:
         norm.forward = MethodType(forwards[type(norm)], norm)
     for module in decoder.modules():
