@@ -68,7 +68,8 @@ def curves(base: Base, asked: argparse.Namespace, report: Report) -> None:
 
 
 def rate(
-    base: Base, slots: int, prompt: int, lengths: Sequence[int], who: Sequence[Student] = (), report: Report | None = None
+    base: Base, slots: int, prompt: int, lengths: Sequence[int], who: Sequence[Student] = (),
+    report: Report | None = None,
 ) -> float:
     """New tokens per second; lengths: new tokens of each request; who: students in turn."""
     engine = Engine(base, slots)

@@ -39,14 +39,16 @@ class Report:
     def add_arguments(parser: argparse.ArgumentParser) -> None:
         """What every measurement takes."""
         parser.add_argument("--model", default="builtin", help="a shape with random weights, a folder, or builtin")
-        parser.add_argument("--dtype", choices=sorted(DTYPES), default="bfloat16" if torch.cuda.is_available() else "float32")
+        half = torch.cuda.is_available()
+        parser.add_argument("--dtype", choices=sorted(DTYPES), default="bfloat16" if half else "float32")
         parser.add_argument("--device", default="auto")
         parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
 
     def line(self, name: str, value: float | tuple[float, ...], unit: str) -> None:
         """One figure, or several that belong together."""
         self.lines[name.strip()] = {"value": value, "unit": unit}
-        shown = "  ".join(f"{v:,.0f}" if v >= 1000 else f"{v:.3g}" for v in (value if isinstance(value, tuple) else (value,)))
+        values = value if isinstance(value, tuple) else (value,)
+        shown = "  ".join(f"{v:,.0f}" if v >= 1000 else f"{v:.3g}" for v in values)
         print(f"{name:<56}{shown:>12} {unit}".rstrip(), flush=True)
 
     def end(self) -> None:

@@ -59,7 +59,8 @@ class Steer(Frozen):
 class Sample(Frozen):
     """How completions are drawn. Temperature 0 is greedy, top_k 0 keeps the whole vocabulary.
 
-    stop_loops ends a completion that repeats itself with a period of at most 8 tokens for 64: the filter drops it anyway.
+    stop_loops ends a completion that has repeated itself for 64 tokens with a period of at most 8; the filter would drop
+    it anyway.
     """
 
     temperature: number(0, 10) = 1.0

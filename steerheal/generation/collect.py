@@ -2,8 +2,8 @@
 
 The whole ladder of kappas (geometric, from 1 down to kappa_min) is one batch; the largest kappa whose probe survival
 reaches the target is taken, and collection goes on with it until `n_keep` survivors or `max_batches` batches.
-Survivors of lower passing rungs fill what is still missing then: used earlier, they would dilute the dose. Jobs are procedures that ask for completions and are resumed with them, so those of
-several trials share every batch.
+Survivors of lower passing rungs fill what is still missing then: used earlier, they would dilute the dose. Jobs are
+procedures that ask for completions and are resumed with them, so those of several trials share every batch.
 """
 
 from collections.abc import Callable, Generator, Sequence

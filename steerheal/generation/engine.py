@@ -192,7 +192,8 @@ class _Run:
         only_read = [n for n, request in enumerate(requests) if request.max_new_tokens == 0]
         if only_read:
             self.deck.done[which[only_read]] = True
-            found = read(self.base, [requests[n] for n in only_read], [len(fed[n]) for n in only_read], states[only_read])
+            asked, ends = [requests[n] for n in only_read], [len(fed[n]) for n in only_read]
+            found = read(self.base, asked, ends, states[only_read])
             self.readings |= dict(zip([taken[n] for n in only_read], found))
         drawing = [n for n, request in enumerate(requests) if request.max_new_tokens > 0]
         if drawing:

@@ -34,7 +34,9 @@ def read(base: Base, requests: Sequence[Request], ends: Sequence[int], states: t
     return found
 
 
-def _read(base: Base, requests: Sequence[Request], ends: Sequence[int], states: torch.Tensor, span: int) -> list[Reading]:
+def _read(
+    base: Base, requests: Sequence[Request], ends: Sequence[int], states: torch.Tensor, span: int
+) -> list[Reading]:
     rows = torch.arange(len(requests), device=states.device)[:, None]
     places = torch.tensor(ends, device=states.device)[:, None] - span + torch.arange(span, device=states.device)
     logp = base.logits(states[rows, places.clamp_min(0)]).log_softmax(-1)
@@ -42,10 +44,12 @@ def _read(base: Base, requests: Sequence[Request], ends: Sequence[int], states: 
     fed = _table([_scored(request, span - 1) for request in requests], states.device)
     answers = logp[:, -1].gather(-1, wanted).tolist()
     scores = logp[:, :-1].gather(-1, fed[:, :, None])[:, :, 0].tolist()
-    return [
-        Reading(answer[: len(request.read)], -sum(score[span - 1 - request.scored :]) / request.scored if request.scored else None)
-        for request, answer, score in zip(requests, answers, scores)
-    ]
+    found = []
+    for request, answer, score in zip(requests, answers, scores):
+        count = request.scored
+        nll = -sum(score[span - 1 - count :]) / count if count else None
+        found.append(Reading(answer[: len(request.read)], nll))
+    return found
 
 
 def _scored(request: Request, count: int) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """The losses of K slots from the losses of their completions.
 
-loss of a slot = mean over the step's completions of (nll + lam · relu(divergence − tau)) + spectral_lam · σ(ΔW); nll is
-a completion's mean over its tokens, divergence its aggregated KL.
+loss of a slot = mean over the step's completions of (nll + lam · relu(divergence − tau)) + spectral_lam · σ(ΔW);
+nll is a completion's mean over its tokens, divergence its aggregated KL.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,8 @@ class Losses:
         self._nll.append(sum((positions.mean() for positions in nll), none) / count)
         self._divergence.append(aggregated.sum() / count)
         held = settings.reg != "nll" and settings.lam > 0 and len(divergence) > 0
-        self._penalty.append(spectral + (barrier(aggregated, settings.lam, settings.tau).sum() / count if held else none))
+        over = barrier(aggregated, settings.lam, settings.tau).sum() / count if held else none
+        self._penalty.append(spectral + over)
 
     def stacked(self) -> "Losses":
         """Turn the lists into tensors [K]."""

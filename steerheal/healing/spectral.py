@@ -14,7 +14,8 @@ class SpectralPenalty:
 
     def __init__(self, pack: PackedAdapters):
         # The rows' mean of A lies in ΔW's row space, needs no random draw and is the same in any pack.
-        self.v = {site: torch.nn.functional.normalize(_exact(pack.a[site]).detach().mean(1), dim=-1) for site in pack.sites}
+        rows = {site: _exact(pack.a[site]).detach().mean(1) for site in pack.sites}
+        self.v = {site: torch.nn.functional.normalize(row, dim=-1) for site, row in rows.items()}
 
     def keep(self, slots: list[int]) -> None:
         """Drop every other slot."""

@@ -174,7 +174,8 @@ class Training:
         hidden = self.base.hidden(ids, Plan(adapters=self.pack, start=self._start(flat, ids)), sight_of(ids))
         positions = Positions.of(flat, self.base.device)
         reference = torch.cat(
-            [self.states[slot.task.reference.name, example] for slot, batch in zip(self.slots, examples) for example in batch]
+            [self.states[slot.task.reference.name, example]
+             for slot, batch in zip(self.slots, examples) for example in batch]
         )
         fwd = [self.slots[row // rows].task.settings.reg == "kl_fwd" for row in range(len(flat))]
         forward = [kind for kind, count in zip(fwd, positions.counts) for _ in range(count)]

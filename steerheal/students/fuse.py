@@ -43,7 +43,8 @@ def fuse(decoder: torch.nn.Module) -> None:
     for module in decoder.modules():
         if _gated(module, like):
             module.forward = MethodType(_gated_forward, module)
-    for home in {sys.modules[type(layer.self_attn).__module__] for layer in decoder.layers if hasattr(layer, "self_attn")}:
+    attentions = [layer.self_attn for layer in decoder.layers if hasattr(layer, "self_attn")]
+    for home in {sys.modules[type(attention).__module__] for attention in attentions}:
         rotary = getattr(home, "apply_rotary_pos_emb", None)
         if rotary is not None and not isinstance(rotary, _Rotary):
             home.apply_rotary_pos_emb = _Rotary(rotary)
@@ -71,7 +72,7 @@ def _gated_forward(self, x: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def _gated(module: torch.nn.Module, like: torch.Tensor) -> bool:
-    """Whether `module` computes down(act(gate(x)) · up(x)), found out by trying, on x of the device and dtype of `like`."""
+    """Whether `module` computes down(act(gate(x)) · up(x)), found out by trying; x has `like`'s device and dtype."""
     if not all(hasattr(module, name) for name in ("gate_proj", "up_proj", "down_proj", "act_fn")):
         return False
     x = torch.randn(2, 1, module.gate_proj.in_features, device=like.device, dtype=like.dtype)

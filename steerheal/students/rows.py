@@ -94,10 +94,11 @@ class MaskedAdapters:
         a, b = {}, {}
         for site in sites:
             like = next(adapter for adapter in adapters.values() if site in adapter.a)
+            empty = lambda rank, a=like.a[site], b=like.b[site]: (  # noqa: E731
+                a.new_zeros(rank, a.shape[1]), b.new_zeros(rank, b.shape[0])
+            )
             here = [
-                (h.a[site], h.b[site].T * h.scale) if site in h.a
-                else (like.a[site].new_zeros(h.rank, like.a[site].shape[1]), like.b[site].new_zeros(h.rank, like.b[site].shape[0]))
-                for h in adapters.values()
+                (h.a[site], h.b[site].T * h.scale) if site in h.a else empty(h.rank) for h in adapters.values()
             ]
             a[site], b[site] = (torch.cat(side).contiguous() for side in zip(*here))
         owner = [name for name, adapter in adapters.items() for _ in range(adapter.rank)]
