@@ -94,12 +94,7 @@ class MaskedAdapters:
         a, b = {}, {}
         for site in sites:
             like = next(adapter for adapter in adapters.values() if site in adapter.a)
-            empty = lambda rank, a=like.a[site], b=like.b[site]: (  # noqa: E731
-                a.new_zeros(rank, a.shape[1]), b.new_zeros(rank, b.shape[0])
-            )
-            here = [
-                (h.a[site], h.b[site].T * h.scale) if site in h.a else empty(h.rank) for h in adapters.values()
-            ]
+            here = [_sides(adapter, site, like) for adapter in adapters.values()]
             a[site], b[site] = (torch.cat(side).contiguous() for side in zip(*here))
         owner = [name for name, adapter in adapters.items() for _ in range(adapter.rank)]
         mask = [[student.name == name for name in owner] for student in students]
@@ -113,6 +108,13 @@ class MaskedAdapters:
         """out [n, 1, d_out] plus each row's own low-rank product of x [n, 1, d_in]."""
         low = (x[:, 0] @ self.a[site].T) * self.mask
         return torch.addmm(out[:, 0], low, self.b[site])[:, None]
+
+
+def _sides(adapter: Adapter, site: str, like: Adapter) -> tuple[torch.Tensor, torch.Tensor]:
+    """A [r, d_in] and scale · Bᵀ [r, d_out] at `site`; zeros of `like`'s shape where the adapter has none."""
+    if site in adapter.a:
+        return adapter.a[site], adapter.b[site].T * adapter.scale
+    return tuple(side.new_zeros(adapter.rank, side.shape[1]) for side in (like.a[site], like.b[site].T))
 
 
 @dataclass
