@@ -72,6 +72,7 @@ def conduct(
             if not resuming:
                 folder.create(yaml_io.dump(space.resolved()))
             about = about_sweep(space, data, folder.path / SPACE, model)
+            folder.describe(about.recorded)
             sweep = _prepare(space, folder, FolderStore(store_root), display, about)
             with display, _signals(sweep, display), _polling(cluster, sweep):
                 if sweep.unfinished():

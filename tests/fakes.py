@@ -125,7 +125,13 @@ class FakeWorker:
         return {"rows.jsonl": b""}, report
 
     def _canary(self, job):
-        return {"answers.jsonl": b""}, {"undamaged": 1.0}
+        who = "steered" if job.steering else "healed" if job.student else "base"
+        said = {"text": f"{who} says <b>g</b>", "damage": [], "beliefs": [], "measures": {"tokens": 3.0}}
+        asked = [{"id": prompt.id, "prompt": prompt.prompt, "sample": 0} | said for prompt in job.suite.prompts]
+        answers = "".join(json.dumps(answer) + "\n" for answer in asked)
+        counts = {"answers": len(asked), "undamaged": len(asked)}
+        tally = {"all": counts, "kinds": {"facts": counts}, "beliefs": {}, "damage": {}, "hit_limit": 0, "tokens": 3}
+        return {"answers.jsonl": answers.encode()}, tally | {"undamaged": 1.0}
 
 
 def load_fake(root: str, device: str) -> FakeWorker:
