@@ -197,7 +197,7 @@ def cells(pair: Pair, kind: str) -> tuple[str, str, str]:
     said = {None: "unknown: not repeated", True: "real", False: "may be noise"}[pair.real]
     if pair.equivalent:
         said += ", too small to matter"
-    return f"{pair.difference:+.{digits}f} {UNITS[kind]}", bounds, said
+    return f"{pair.difference:+.{digits}f} {UNITS[kind]}".strip(), bounds, said
 
 
 def say(console: Console, text: str) -> None:

@@ -42,7 +42,7 @@ def incomparable(first: Sweep, second: Sweep) -> str | None:
 
 
 def _differ(what: str, ours: Any, theirs: Any) -> str:
-    return f"{what} differs ({ours} and {theirs}), so their figures cannot be compared; run one of them anew with the other's"
+    return f"they differ in {what} ({ours} and {theirs}), so they cannot be compared; run one of them anew with the other's"
 
 
 def _base(first: Sweep, second: Sweep) -> str | None:

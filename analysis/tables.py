@@ -102,7 +102,7 @@ def _span(pair: Pair, name: str) -> list[str]:
 
 def _told(pair: Pair, name: str) -> str:
     difference, bounds, unit = _span(pair, name)
-    return f"{pair.first} – {pair.second}: {difference} ({bounds}) {unit}"
+    return f"{pair.first} – {pair.second}: {difference} ({bounds}) {unit}".strip()
 
 
 def canaries(sweep: Sweep) -> Html | None:

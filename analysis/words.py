@@ -14,7 +14,7 @@ from steerheal.statistics.means import finite
 from steerheal.statistics.pairs import Pair, compare
 
 ONE_SEED = "One seed: none of these differences has been shown to be real."
-UNITS = {"slope": "centinats per nat", "gain": "nats", "coherence": "(of 1)"}
+UNITS = {"slope": "centinats per nat", "gain": "nats", "coherence": ""}
 MANY = 8
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 OPEN_VERDICTS = {
@@ -142,7 +142,7 @@ def _shown(sweep: Sweep) -> str | None:
         ends = sorted(abs(end) for end in (clear.low, clear.high))
         said.append(
             f"{len(real)} of {len(pairs)} pairs of trials really differ in {name}; the clearest: trial {more} has "
-            f"{abs(clear.difference):.2g} {UNITS[name]} more than trial {less} ({ends[0]:.2g} to {ends[1]:.2g})."
+            f"{f'{abs(clear.difference):.2g} {UNITS[name]}'.strip()} more than trial {less} ({ends[0]:.2g} to {ends[1]:.2g})."
         )
     return " ".join(said) or None
 

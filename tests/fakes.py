@@ -69,6 +69,9 @@ class FakeWorker:
         text = {
             "prompt_id": "p",
             "prompt": "Hello?",
+            "dose": job.steering.dose,
+            "used": kept,
+            "reasons": {} if kept else {"perplexity": "perplexity 60, limit 50"},
             "text": f"seed {job.seed}",
             "kept": kept,
             "ids": [1],
@@ -105,7 +108,10 @@ class FakeWorker:
             "effect.json": json.dumps(effect).encode(),
         }
         diverged = 1 if job.heal.wd == 13.0 else None
-        return files, {"steps": curve, "validation": [], "pressure": [], "diverged": diverged}
+        held = [{"epoch": epoch, "nll": 3.0 - epoch, "divergence": 0.1, "loss": 3.0} for epoch in range(2)]
+        pulls = [{"step": step, "nll": 1.0, "barrier": job.heal.lam, "ratio": job.heal.lam} for step in range(2)]
+        pressure = pulls if job.heal.lam else []
+        return files, {"steps": curve, "validation": held, "pressure": pressure, "diverged": diverged}
 
     def _evaluate(self, job):
         effect = sum(json.loads((self.store.folder(key) / "effect.json").read_text()) for key in job.student)

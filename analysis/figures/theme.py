@@ -39,6 +39,8 @@ MARKS = {
     "damaged": "P",
     "broken": "X",
 }
+# Which part of a mark is filled, so that regularisers differ in grey where the shape is the verdict.
+FILLS = ("full", "left", "none", "top")
 SIZE = (4.6, 3.5)
 # Smaller spans of coherence are noise, and should look it.
 LEAST_SPAN = 0.005
@@ -86,6 +88,12 @@ def panel() -> tuple[plt.Figure, plt.Axes]:
 def colour(reg: str) -> str:
     """A regulariser's colour, the same in every figure."""
     return SERIES[REGS.index(reg) if reg in REGS else len(REGS)]
+
+
+def fill(reg: str) -> dict[str, str]:
+    """How a regulariser's mark is filled."""
+    style = FILLS[REGS.index(reg) if reg in REGS else len(REGS)]
+    return {"fillstyle": style, "markerfacecoloralt": PAPER}
 
 
 def line(reg: str) -> str:

@@ -2,7 +2,7 @@
 
 from matplotlib.lines import Line2D
 
-from analysis.figures.theme import INK, MARKS, MUTED, Figure, calm, colour, key, panel
+from analysis.figures.theme import INK, MARKS, MUTED, Figure, calm, colour, fill, key, panel
 from analysis.load import REGS, Sweep
 from steerheal.statistics.means import finite
 
@@ -14,7 +14,7 @@ def trait_coherence(sweep: Sweep) -> Figure | None:
         return None
     drawn, axes = panel()
     for row in rows:
-        _trial(axes, row, colour(sweep.reg(row)))
+        _trial(axes, row, sweep.reg(row))
     base = next((record["base_coherence"] for record in sweep.records if finite(record.get("base_coherence"))), None)
     axes.axvline(0, color=MUTED, linewidth=0.8)
     if base is not None:
@@ -34,22 +34,22 @@ def trait_coherence(sweep: Sweep) -> Figure | None:
     seeds = " Small dots are its seeds." if len(sweep.seeds) > 1 else ""
     reading = (
         "Further right is more of the intended trait, further up is more coherent text; the cross is the model "
-        f"before anything was done to it. A large mark is a trial, its shape is the verdict, its colour the regulariser.{seeds} "
+        f"before anything was done to it. A large mark is a trial, its shape is the verdict, its colour and filling the regulariser.{seeds} "
         "The number is the trial that leads the leaderboard."
     )
     return Figure("trait_coherence", "What each trial gained, and what it cost.", reading, drawn)
 
 
-def _trial(axes, row: dict, shade: str) -> None:
-    summary = row["summary"]
+def _trial(axes, row: dict, reg: str) -> None:
+    shade, summary = colour(reg), row["summary"]
     centre = summary["gain"], summary["coherence"]
     judged = list((summary.get("judged") or {}).values())
     for seed in judged if len(judged) > 1 else ():
         axes.plot(*zip(centre, (seed["gain"], seed["coherence"])), color=shade, linewidth=0.6, alpha=0.5)
         axes.plot(seed["gain"], seed["coherence"], marker="o", markersize=3, color=shade, alpha=0.7, linestyle="")
     axes.plot(
-        *centre, marker=MARKS.get(row["verdict"], "X"), markersize=8, color=shade, markeredgecolor=INK,
-        markeredgewidth=0.6, linestyle="",
+        *centre, marker=MARKS.get(row["verdict"], "X"), markersize=8, color=shade, linestyle="", **fill(reg),
+        **({} if fill(reg)["fillstyle"] == "none" else {"markeredgecolor": INK, "markeredgewidth": 0.6}),
     )
 
 
@@ -57,7 +57,7 @@ def _key(sweep: Sweep, rows: list[dict]) -> list[Line2D]:
     regs = {sweep.reg(row) for row in rows}
     verdicts = {row["verdict"] for row in rows}
     shades = [
-        Line2D([], [], marker="o", color=colour(reg), linestyle="", markersize=7, label=reg)
+        Line2D([], [], marker="o", color=colour(reg), linestyle="", markersize=7, label=reg, **fill(reg))
         for reg in sorted(regs, key=lambda reg: (REGS.index(reg) if reg in REGS else len(REGS), reg))
     ]
     shapes = [
