@@ -72,6 +72,7 @@ def conduct(
             if not resuming:
                 folder.create(yaml_io.dump(space.resolved()))
             about = about_sweep(space, data, folder.path / SPACE, model)
+            folder.describe(about.recorded)
             sweep = _prepare(space, folder, FolderStore(store_root), display, about)
             with display, _signals(sweep, display), _polling(cluster, sweep):
                 if sweep.unfinished():
@@ -246,7 +247,8 @@ def next_steps(
     sweep: Sweep, folder: RunFolder, adapters: list[Exported], resume_command: str
 ) -> list[tuple[str, str]]:
     """What to do with the results."""
-    lines = [("see the tables", f"{folder.path}/trials.csv")]
+    report = shlex.join([cli.python(), "-m", "analysis.report", str(folder.path)])
+    lines = [("read what it says", report), ("see the tables", f"{folder.path}/trials.csv")]
     if not sweep.tracker.away:
         serve = shlex.join([cli.python(), *MLFLOW_UI, sweep.tracker.shown_uri])
         local = [] if sweep.tracker.remote else [("serve MLflow's pages", serve)]

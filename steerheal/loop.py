@@ -36,6 +36,8 @@ class Lane:
 
 
 Report = Callable[[dict], None]
+# The answers of the student, of base, and of base as this round's dose steers it.
+CANARIES = ("canary", "canary_base", "canary_steered")
 
 
 def run_trial(
@@ -79,7 +81,7 @@ class _Trial:
                 lane.end("diverged")
             elif lane.alive:
                 lane.student += (lane.found["heal"].key,)
-        self._measure(lanes)
+        self._measure(lanes, number)
         records = [self._record(lane, number) for lane in lanes]
         floor = self.trial.stop.coherence_below
         for lane, record in zip(lanes, records):
@@ -97,13 +99,13 @@ class _Trial:
             else:
                 lane.found[name] = result
 
-    def _measure(self, lanes: list[Lane]) -> None:
+    def _measure(self, lanes: list[Lane], number: int) -> None:
         """Student, base, steered base and canaries, asked for in one go so that they share batches.
 
         A lane that starved or diverged has no student, but what its dose does to base is worth knowing.
         """
         steered = [lane for lane in lanes if "collect" in lane.found]
-        wanted = [(lane, name, job) for lane in steered for name, job in self._measurements(lane).items()]
+        wanted = [(lane, name, job) for lane in steered for name, job in self._measurements(lane, number).items()]
         for (lane, name, _), result in zip(wanted, attempt(self.stages, [job for _, _, job in wanted])):
             if not isinstance(result, StageError):
                 lane.found[name] = result
@@ -133,7 +135,8 @@ class _Trial:
         reference = lane.student if heal.barrier_ref == "prev" else ()
         return Heal(self.model, lane.student, reference, lane.found["collect"].key, held, lane.seed)
 
-    def _measurements(self, lane: Lane) -> dict[str, Job]:
+    def _measurements(self, lane: Lane, number: int) -> dict[str, Job]:
+        """Canaries under steering, for the reader's eyes, in the first round only: its dose is shared by many trials."""
         steered = self._steering(lane, lane.found["collect"].summary["dose"])
         jobs: dict[str, Job] = {"base": self._evaluate(()), "steered": self._evaluate((), steered)}
         if not lane.alive:
@@ -141,6 +144,8 @@ class _Trial:
         jobs["healed"] = self._evaluate(lane.student)
         if self.trial.evaluate.canary_samples:
             jobs |= {"canary": self._canary(lane.student, lane.seed), "canary_base": self._canary((), lane.seed)}
+            if number == 0:
+                jobs["canary_steered"] = self._canary((), lane.seed, steered)
         return jobs
 
     def _evaluate(self, student: tuple[str, ...], steering: Steering | None = None) -> Job:
@@ -148,10 +153,12 @@ class _Trial:
         vignettes, instrument = self.data.vignettes, self.data.instrument
         return Evaluate(self.model, student, steering, None, vignettes, instrument, think)
 
-    def _canary(self, student: tuple[str, ...], seed: int) -> Job:
+    def _canary(self, student: tuple[str, ...], seed: int, steering: Steering | None = None) -> Job:
         trial = self.trial
         samples = trial.evaluate.canary_samples
-        return Canary(self.model, student, None, trial.persona.neutral, self.data.suite, samples, trial.sample, seed)
+        return Canary(
+            self.model, student, steering, trial.persona.neutral, self.data.suite, samples, trial.sample, seed
+        )
 
     def _record(self, lane: Lane, number: int) -> dict:
         """Everything that is known of this seed's round, as plain data."""
@@ -168,9 +175,9 @@ class _Trial:
         if "collect" in found:
             record |= {name: found["collect"].summary[name] for name in ("kappa", "dose")}
         measured = {name: found[name].summary if name in found else None for name in ("healed", "base", "steered")}
-        canaries = [found[name].summary if name in found else None for name in ("canary", "canary_base")]
-        return record | measured | {"canary": canaries[0]} | objective.measure(
-            measured["healed"], measured["base"], measured["steered"], *canaries, self.trial.persona
+        canaries = {name: found[name].summary if name in found else None for name in CANARIES}
+        return record | measured | canaries | objective.measure(
+            *measured.values(), canaries["canary"], canaries["canary_base"], self.trial.persona
         )
 
 

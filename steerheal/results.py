@@ -15,12 +15,13 @@ from typing import Any
 import pandas
 
 from steerheal.errors import UserError
-from steerheal.files import write_bytes, write_jsonl, write_text
+from steerheal.files import write_bytes, write_json, write_jsonl, write_text
 from steerheal.standings import tied_trials
 
 SPACE = "space.yaml"
 TRIALS = "trials.jsonl"
 RECORDS = "records.jsonl"
+ABOUT = "about.json"
 # Names in tune_runs that are no runs.
 RESERVED = ("store", "mlflow", "README.md")
 
@@ -89,6 +90,14 @@ class RunFolder:
         """Where a trial's completions are."""
         return self.path / "completions" / f"trial-{number:03d}.jsonl"
 
+    def answers(self, number: int) -> Path:
+        """Where the canaries' answers are: base's, steered base's, the trial's students'."""
+        return self.path / "canaries" / f"trial-{number:03d}.jsonl"
+
+    def describe(self, about: Mapping) -> None:
+        """Which model, data (by digest) and code the sweep was last run with."""
+        write_json(self.path / ABOUT, about)
+
     def create(self, space_text: str) -> None:
         """A fresh run."""
         self.path.mkdir(parents=True)
@@ -100,10 +109,17 @@ class RunFolder:
         if rows != read_lines(self.path / RECORDS) or not (self.path / RECORDS).exists():
             write_jsonl(self.path / RECORDS, rows)
 
-    def finish(self, row: Mapping, records: Iterable[Mapping], completions: Iterable[Mapping]) -> None:
-        """A trial has ended: its completions, its rounds, then the line that counts, then the tables."""
+    def finish(
+        self,
+        row: Mapping,
+        records: Iterable[Mapping],
+        completions: Iterable[Mapping],
+        answers: Iterable[Mapping] = (),
+    ) -> None:
+        """A trial has ended: its completions, its canaries' answers, its rounds, then the line that counts, then the tables."""
         number = row["trial"]
         write_jsonl(self.completions(number), [finite(line) for line in completions])
+        write_jsonl(self.answers(number), [finite(line) for line in answers])
         append_lines(self.path / RECORDS, ({"trial": number} | record for record in records))
         append_lines(self.path / TRIALS, [row])
         self.write_tables()

@@ -20,6 +20,9 @@ from steerheal.tracking import Tracker
 from steerheal.tracking.about import in_force
 
 FAILED = "failed"
+# Whose canary answers an artefact of the trial holds, and what is kept of each answer.
+WHO = {"canary_base": "base", "canary_steered": "steered", "canary": "healed"}
+ANSWER = ("id", "prompt", "sample", "text", "damage", "beliefs")
 
 
 class Sweep:
@@ -98,7 +101,7 @@ class Sweep:
         ]
         row = self._row(number, outcome, records)
         try:
-            self.folder.finish(row, records, self._completions(records))
+            self.folder.finish(row, records, self._completions(records), self._answers(records))
         except OSError as error:
             self.stop(f"{self.folder.path}: cannot be written ({error.strerror})")
             self.display.dropped(number)
@@ -135,6 +138,20 @@ class Sweep:
             for line in read_jsonl(self.store.folder(key) / "completions.jsonl") if key else ():
                 plain = {name: value for name, value in line.items() if name not in ("ids", "prompt_ids")}
                 lines.append({"seed": record["seed"], "round": record["round"]} | plain)
+        return lines
+
+    def _answers(self, records: Sequence[Mapping]) -> list[dict]:
+        """What base, steered base and the students said to the canaries; a seed's base is told once."""
+        lines, told = [], set()
+        for record in records:
+            for name, who in WHO.items():
+                key = record["keys"].get(name)
+                if key is None or (record["seed"], key) in told:
+                    continue
+                told.add((record["seed"], key))
+                place = {"seed": record["seed"], "round": record["round"], "who": who}
+                answers = read_jsonl(self.store.folder(key) / "answers.jsonl")
+                lines += [place | {field: line[field] for field in ANSWER if field in line} for line in answers]
         return lines
 
     def _references(self, record: Mapping[str, Any]) -> None:

@@ -69,6 +69,9 @@ class FakeWorker:
         text = {
             "prompt_id": "p",
             "prompt": "Hello?",
+            "dose": job.steering.dose,
+            "used": kept,
+            "reasons": {} if kept else {"perplexity": "perplexity 60, limit 50"},
             "text": f"seed {job.seed}",
             "kept": kept,
             "ids": [1],
@@ -105,7 +108,10 @@ class FakeWorker:
             "effect.json": json.dumps(effect).encode(),
         }
         diverged = 1 if job.heal.wd == 13.0 else None
-        return files, {"steps": curve, "validation": [], "pressure": [], "diverged": diverged}
+        held = [{"epoch": epoch, "nll": 3.0 - epoch, "divergence": 0.1, "loss": 3.0} for epoch in range(2)]
+        pulls = [{"step": step, "nll": 1.0, "barrier": job.heal.lam, "ratio": job.heal.lam} for step in range(2)]
+        pressure = pulls if job.heal.lam else []
+        return files, {"steps": curve, "validation": held, "pressure": pressure, "diverged": diverged}
 
     def _evaluate(self, job):
         effect = sum(json.loads((self.store.folder(key) / "effect.json").read_text()) for key in job.student)
@@ -125,7 +131,13 @@ class FakeWorker:
         return {"rows.jsonl": b""}, report
 
     def _canary(self, job):
-        return {"answers.jsonl": b""}, {"undamaged": 1.0}
+        who = "steered" if job.steering else "healed" if job.student else "base"
+        said = {"text": f"{who} says <b>g</b>", "damage": [], "beliefs": [], "measures": {"tokens": 3.0}}
+        asked = [{"id": prompt.id, "prompt": prompt.prompt, "sample": 0} | said for prompt in job.suite.prompts]
+        answers = "".join(json.dumps(answer) + "\n" for answer in asked)
+        counts = {"answers": len(asked), "undamaged": len(asked)}
+        tally = {"all": counts, "kinds": {"facts": counts}, "beliefs": {}, "damage": {}, "hit_limit": 0, "tokens": 3}
+        return {"answers.jsonl": answers.encode()}, tally | {"undamaged": 1.0}
 
 
 def load_fake(root: str, device: str) -> FakeWorker:

@@ -121,7 +121,9 @@ def test_what_a_sweep_leaves(whole):
     assert len(lines) == 3 and '"gate"' in lines[0] and '"ids"' not in lines[0]
     assert (run.path / "adapters" / "best" / "adapter_config.json").exists()
     assert (run.path / "adapters" / "best" / "README.md").exists()
-    assert len(list((run.path / "plots").glob("*.png"))) == 2
+    plots = {path.stem for path in (run.path / "plots").glob("*.png")}
+    assert plots == {"trait_coherence", "lam_gain", "lam_coherence", "lam_heal_loss"}
+    assert len(list((run.path / "canaries").iterdir())) == 5 and (run.path / "about.json").exists()
     trials = optuna.load_study(study_name="sweep", storage=f"sqlite:///{run.path / 'optuna.db'}").trials
     numbered = [trial for trial in trials if "number" in trial.user_attrs]
     assert len(numbered) == 5 and {trial.state.name for trial in numbered} == {"COMPLETE"}

@@ -13,6 +13,8 @@ from steerheal.statistics.pairs import all_pairs
 # they are unequal, when the errors are larger than they need be for the quieter configurations.
 POWER = 0.84
 DRAWS = 4000
+# Numbers of seeds worth proposing.
+SEED_COUNTS = (2, 3, 5, 8, 12, 20, 30, 50)
 
 
 def least_significant(noise: Noise, seeds: int, configurations: int = 2, kind: str = "gain") -> float:
@@ -53,6 +55,17 @@ def _unit(seeds: int, configurations: int) -> float:
         return float(power.mean()) - POWER
 
     return brentq(lacking, 0.0, 100.0 * spread, xtol=1e-4)
+
+
+def seeds_to_settle(difference: float, reach: float, seeds: int, configurations: int = 2) -> int | None:
+    """How many seeds are likely to tell two configurations apart by themselves, if they truly differ as seen.
+
+    `reach`: how far the interval of `difference` reached to either side, among `configurations` at `seeds`
+    seeds. None if that takes more than the largest of SEED_COUNTS.
+    """
+    quantile = tukey(configurations, (configurations - 1) * (seeds - 1))
+    sd = reach / (quantile * math.sqrt(2 / seeds))
+    return next((n for n in SEED_COUNTS if n > seeds and smallest_detectable(sd, n) <= abs(difference)), None)
 
 
 def in_words(trait: Noise, coherence: Noise, seeds: int, configurations: int = 2) -> str:

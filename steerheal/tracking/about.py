@@ -4,7 +4,7 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,11 @@ class About:
     dimensions: tuple[str, ...] = ()
     data: tuple[Data, ...] = ()
     serving: Mapping[str, Any] | None = None
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """What the run's own folder keeps of it, as plain JSON data."""
+        return {"title": self.title, "tags": dict(self.tags), "data": [asdict(one) for one in self.data]}
 
 
 def about_sweep(space: Space, data: TrialData, path: Path, fingerprint: str) -> About:

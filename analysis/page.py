@@ -1,0 +1,154 @@
+"""A sweep as one HTML page, from the question down to what to run next."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from analysis import samples, tables
+from analysis.figures.theme import Figure, inline
+from analysis.html import Html, join, paragraphs, raw, section, table, tag
+from analysis.load import Sweep
+from analysis.words import answer, next_steps, progress
+from steerheal import __version__
+from steerheal.files import sha256
+
+STYLE = Path(__file__).with_name("page.css")
+MEANINGS = (
+    ("gain", "how far the trait moved in the intended direction, against the untouched model (base), in nats: the natural logarithm of a probability. 0.69 nats is a factor of two."),
+    ("coherence", "the share of probability that lies on sensible answers at all, from 0 to 1. A broken model puts it elsewhere."),
+    ("slope", "hundredths of coherence lost per nat gained. Lowest is best; below zero, coherence rose too."),
+    ("retain", "the healed model's gain as a share of what steering alone did: 1 is kept, 0 undone."),
+    ("canaries", "the share of answers to fixed prompts that show no damage, relative to base."),
+    ("lam, tau", "training is held near the model before it by a barrier, lam · relu(divergence − tau). lam is how hard, tau is what it lets pass; nll has no barrier."),
+    ("on the front", "no other trial is shown to be better in gain without being worse in coherence, or the other way round."),
+    ("verdict", "ok: ranked by slope. broken: incoherent. damaged: canaries suffered. wrong way, no-op, weak: the trait moved the wrong way, not at all, or too little to rank. broad: another foundation moved as much. starved, diverged, failed: why there is no result. unknown: too few seeds survived."),
+    ("± and intervals", "± is one standard error over seeds. Two trials are tied when the interval of their paired difference, seed by seed and corrected for all pairs, contains zero."),
+)
+INTRODUCTION = (
+    "A language model can be pushed towards a trait by adding a vector to its inner states while it writes "
+    "(steering); pushed too far, it becomes incoherent. Here each trial steers, keeps the completions that stayed "
+    "coherent, and trains a small adapter on them (healing), so that the trait stays without the vector. "
+    "The trials differ in how they train; the page compares what came of it."
+)
+
+
+def page(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> str:
+    """The whole document."""
+    parts = [part for part in _parts(sweep, figures) if part]
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("title", f"{sweep.name}: a steerheal sweep"),
+        tag("style", raw(STYLE.read_text(encoding="utf-8"))),
+    )
+    body = tag("body", _header(sweep, parts), tag("main", [made for _, _, made in parts]), _footer(sweep))
+    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def _parts(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> list[tuple[str, str, Html] | None]:
+    drawn = {name: _drawn(found) for name, found in figures.items()}
+    return [
+        part("answer", "The question, and the answer", _question(sweep)),
+        part("words", "What the words mean", _meanings()),
+        part("leaderboard", "Leaderboard", tables.leaderboard(sweep) if sweep.rows else None),
+        part("differences", "Which differences are real", tables.differences(sweep)),
+        part("trade", "Trait against coherence", drawn.get("trade")),
+        part("ladder", "The barrier, from weak to strong", drawn.get("ladder")),
+        part("rounds", "Round by round", drawn.get("rounds")),
+        part("filter", "What the filter dropped", drawn.get("filter")),
+        part("healing", "Inside the healing", drawn.get("healing")),
+        part("texts", "Texts: base, steered, healed", _texts(sweep)),
+        part("completions", "Training texts, kept and dropped", samples.kept_and_dropped(sweep)),
+        part("canaries", "Canaries", tables.canaries(sweep)),
+        part("cost", "Cost", tables.cost(sweep)),
+        part("next", "What to run next", _next(sweep)),
+        part("settings", "What was run", _settings(sweep)),
+    ]
+
+
+def part(anchor: str, title: str, content: Html | None) -> tuple[str, str, Html] | None:
+    """A section with its place in the contents, unless there is nothing in it."""
+    return (anchor, title, section(anchor, title, content)) if content else None
+
+
+def _drawn(figures: Sequence[Figure]) -> Html | None:
+    return tag("div", [inline(figure) for figure in figures], class_="figures") if figures else None
+
+
+def _header(sweep: Sweep, parts: Sequence[tuple[str, str, Html]]) -> Html:
+    seeds = f"seed{'s' if len(sweep.seeds) > 1 else ''} {', '.join(map(str, sweep.seeds)) or 'unknown'}"
+    rounds = sweep.space.get("rounds") or 1
+    rounds = f"{rounds} round{'s' if rounds > 1 else ''}"
+    model = model_name(sweep)
+    links = [tag("a", title, href=f"#{anchor}") for anchor, title, _ in parts]
+    told = f"{progress(sweep)}, {rounds}, {seeds}, model {model}"
+    return tag("header", tag("h1", sweep.name), tag("p", told[0].upper() + told[1:] + ".", class_="sub"), tag("nav", links, aria_label="contents"))
+
+
+def model_name(sweep: Sweep) -> str:
+    """The base model's name."""
+    model = sweep.space.get("model", "unknown")
+    return model.get("name", "unknown") if isinstance(model, Mapping) else str(model)
+
+
+def _question(sweep: Sweep) -> Html:
+    asked = sweep.space.get("hypothesis")
+    return join([
+        tag("p", INTRODUCTION),
+        [tag("h3", "What was expected"), tag("p", asked)] if asked else None,
+        tag("h3", "What was found"),
+        tag("div", paragraphs(answer(sweep)), class_="answer"),
+    ])
+
+
+def _meanings() -> Html:
+    return tag("dl", [tag("div", tag("dt", word), tag("dd", meaning)) for word, meaning in MEANINGS])
+
+
+def _texts(sweep: Sweep) -> Html | None:
+    found = samples.side_by_side(sweep)
+    if found is None:
+        return None
+    said = (
+        f"Answers to the canary prompts, first seed: the original model (base), the same model with the vector at trial {sweep.shown['trial']}'s "
+        "first dose (steered), and the trial's student without any vector (healed)."
+    )
+    return tag("div", tag("p", said), found)
+
+
+def _next(sweep: Sweep) -> Html:
+    return tag("div", [[tag("p", step.why), tag("pre", tag("code", step.command), tabindex="0") if step.command else None] for step in next_steps(sweep)])
+
+
+def _settings(sweep: Sweep) -> Html:
+    searched = [[name, _plain(entry)] for name, entry in sweep.dimensions.items()]
+    fixed = [
+        [f"{group}.{name}", _plain(value)]
+        for group, values in (sweep.space.get("settings") or {}).items()
+        for name, value in values.items()
+        if name not in sweep.dimensions
+    ]
+    data = [[f"{one['kind']} ({one['source']})", f"{one['digest']}, {one['rows'] or 'no'} rows"] for one in sweep.about.get("data", ())]
+    tags = [[name, value] for name, value in sweep.about.get("tags", {}).items()]
+    best = sweep.folder.path / "adapters" / "best"
+    where = tag("p", "The best student is a PEFT adapter in ", tag("code", "adapters/best"), ".") if best.is_dir() else None
+    return tag(
+        "div", where,
+        table(("searched", "over"), searched, "Searched", "tw") if searched else None,
+        tag("details", tag("summary", "Fixed settings, model, data and code"),
+            table(("setting", "value"), [*fixed, *data, *tags], "Fixed", "tw")),
+    )
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_plain(item)}" for name, item in value.items())
+    return ", ".join(map(_plain, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _footer(sweep: Sweep) -> Html:
+    digest = sha256(sweep.folder.path / "space.yaml")[:12]
+    return tag(
+        "footer",
+        f"steerheal {__version__}; made from the recorded files alone (space {digest}). The figures are in plots/, as PNG and SVG.",
+    )

@@ -1,0 +1,65 @@
+"""Sweeps' folders as the driver writes them, without a model and without Ray: for tests of what reads them."""
+
+import io
+from pathlib import Path
+from types import SimpleNamespace
+
+from fakes import FakeWorker
+from rich.console import Console
+from small import write_space
+
+from steerheal import yaml_io
+from steerheal.config.space import load_space
+from steerheal.live import Display
+from steerheal.loop import run_trial
+from steerheal.results import RunFolder
+from steerheal.sweep import Sweep
+from steerheal.tracking.about import about_sweep
+from steerheal.trial_data import load_data
+from steerheal.worker import LocalStages
+
+KL, NLL = {"reg": "kl_rev", "wd": 0.0, "alpha": 0.5}, {"reg": "nll", "wd": 0.0, "alpha": 0.5}
+# Of the verdicts ok twice each, starved, diverged, and one that failed.
+TRIALS = (
+    NLL,
+    KL | {"lam": 0.1},
+    KL | {"lam": 1.0},
+    NLL | {"alpha": 1.0},
+    NLL | {"alpha": 2.0},
+    NLL | {"wd": 13.0},
+    KL | {"lam": 3.0},
+)
+FAILS = KL | {"lam": 3.0}
+SEARCH = ("search.alpha=[0.5,1.0,2.0]", "wd=[0,13]")
+
+
+def write_sweep(place: Path, *overrides: str, trials=TRIALS, finished: int | None = None, name: str = "small") -> Path:
+    """`place/NAME` with the first `finished` of `trials` (all) finished."""
+    files = place / f"{name}-files"
+    files.mkdir(parents=True)
+    space = load_space(write_space(files), [*SEARCH, f"trials={len(trials)}", *overrides])
+    worker, data = FakeWorker(place), load_data(space)
+    folder = RunFolder(place / name)
+    folder.create(yaml_io.dump(space.resolved()))
+    folder.describe(about_sweep(space, data, folder.path / "space.yaml", "fake").recorded)
+    asked = [SimpleNamespace(number=number, params=params) for number, params in enumerate(trials)]
+    queue = iter([*asked, None])
+    study = SimpleNamespace(ask=lambda: next(queue), tell=lambda *_: None)
+    nothing = dict.fromkeys(("started", "round", "reference", "ended"), lambda *_: None)
+    display = Display(Console(file=io.StringIO()), len(trials), 1)
+    sweep = Sweep(space, folder, study, worker.store, display, SimpleNamespace(**nothing))
+    for number, _ in sweep.ready()[:finished]:
+        run_one(sweep, number, data, LocalStages(worker))
+    return folder.path
+
+
+def run_one(sweep: Sweep, number: int, data, stages: LocalStages) -> None:
+    """A trial from its first message to its last."""
+    params = sweep.params[number]
+    if params == FAILS:
+        sweep.heard(number, {"outcome": {"failure": "heal: <b>it was told to fail</b>"}})
+    else:
+        trial = sweep.space.trial(params)
+        summary = run_trial(trial, data, "fake", stages, lambda record: sweep.heard(number, {"record": record}))
+        sweep.heard(number, {"outcome": {"summary": {k: v for k, v in summary.items() if k != "records"}}})
+    sweep.ended(number, False)
