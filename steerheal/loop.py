@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from steerheal import objective
 from steerheal.config import TrialConfig
 from steerheal.errors import StageError
+from steerheal.evaluation.canary_suite import survival
 from steerheal.jobs import Canary, Collect, Evaluate, Extract, Heal, Job, Result, Stages, Steering
 from steerheal.trial_data import TrialData
 
@@ -168,9 +169,10 @@ class _Trial:
         if "collect" in found:
             record |= {name: found["collect"].summary[name] for name in ("kappa", "dose")}
         measured = {name: found[name].summary if name in found else None for name in ("healed", "base", "steered")}
-        canaries = [found[name].summary if name in found else None for name in ("canary", "canary_base")]
-        return record | measured | {"canary": canaries[0]} | objective.measure(
-            measured["healed"], measured["base"], measured["steered"], *canaries, self.trial.persona
+        canary = found["canary"].summary if "canary" in found else None
+        compared = survival(canary, found["canary_base"].summary) if canary and "canary_base" in found else None
+        return record | measured | {"canary": canary, "canaries": compared} | objective.measure(
+            measured["healed"], measured["base"], measured["steered"], compared, self.trial.persona
         )
 
 

@@ -70,14 +70,6 @@ def trait(probability: float) -> float:
     return math.log(probability) if probability > 0 else -math.inf
 
 
-def ratio(above: float | None, below: float | None) -> float | None:
-    """above / below, or None where it does not exist."""
-    if not finite(above) or not finite(below) or below == 0:
-        return None
-    quotient = above / below
-    return quotient if math.isfinite(quotient) else None
-
-
 def gain(trait: float | None, base_trait: float | None, sign: int) -> float | None:
     """Nats moved in the intended direction, against base."""
     return sign * (trait - base_trait) if finite(trait) and finite(base_trait) else None
@@ -158,11 +150,10 @@ def measure(
     healed: Mapping | None,
     base: Mapping | None,
     steered: Mapping | None,
-    canary: Mapping | None,
-    canary_base: Mapping | None,
+    canaries: Mapping | None,
     persona: Persona,
 ) -> dict:
-    """The figures of one seed's round, from the evaluations' reports and the canaries' undamaged shares.
+    """The figures of one seed's round, from the evaluations' reports and `canary_suite.survival`.
 
     Every figure is listed; it is None when an evaluation that it needs is missing.
     """
@@ -177,7 +168,6 @@ def measure(
     gains = [gain(moved, traits[1], persona.sign) for moved in (traits[0], traits[2])]
     coherences = [report.get("coherence") for report in (healed, base, steered)]
     change = coherences[0] - coherences[1] if finite(coherences[0]) and finite(coherences[1]) else None
-    whole = [(answers or {}).get("undamaged") for answers in (canary, canary_base)]
     return {
         "trait": traits[0],
         "gain": gains[0],
@@ -190,7 +180,7 @@ def measure(
         "steered_gain": gains[1],
         "steered_coherence": coherences[2],
         "unscorable": ratio(healed.get("unscorable"), healed.get("vignettes")),
-        "canary_survival": ratio(*whole),
+        "canary_survival": canaries["survival"] if canaries else None,
         "moves": moves,
         "off_moves": off_moves,
         "off_target": max(map(abs, off_moves.values()), default=None),
@@ -237,7 +227,7 @@ def summarise(records: Sequence[Mapping], min_gain: float = MIN_GAIN) -> dict:
         "n": len(whole),
         "failed": len(last) - len(whole),
         "seeds": fates,
-        "error": next((record["error"] for record in last.values() if record["error"]), None),
+        "error": next((said for record in last.values() if (said := _trouble(record))), None),
     }
 
 
@@ -258,9 +248,24 @@ def _fate(record: Mapping, min_gain: float) -> str:
     """A seed's own verdict: how it ended if it did not come to the end, else what its figures say."""
     if record["outcome"] in OUTCOMES:
         return record["outcome"]
+    if _base_damaged(record):
+        return "unknown"
     survival, off_target = record["canary_survival"], record["off_target"] or 0.0
     unscorable = 1.0 if record["unscorable"] is None else record["unscorable"]
     return verdict(record["gain"], record["coherence"], unscorable, survival, off_target, min_gain)
+
+
+def _base_damaged(record: Mapping) -> bool:
+    """Whether canaries were asked for and base has no undamaged answer to compare with."""
+    canaries = record.get("canaries")
+    return canaries is not None and canaries["survival"] is None
+
+
+def _trouble(record: Mapping) -> str | None:
+    """What a reader must be told of a seed that its figures do not say."""
+    if record["error"] or not _base_damaged(record):
+        return record["error"]
+    return "canaries: base itself gave no undamaged answer, so damage cannot be told; mend the suite"
 
 
 def _measured(record: Mapping) -> bool:

@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 
 from steerheal.errors import StageError
 from steerheal.foundations import FOUNDATIONS
@@ -25,7 +24,7 @@ class FakeWorker:
     N` waits.
     """
 
-    facts = SimpleNamespace(fingerprint="fake")
+    fingerprint = "fake"
     progress: dict = {}
 
     def __init__(self, root: Path):
@@ -125,7 +124,7 @@ class FakeWorker:
         return {"rows.jsonl": b""}, report
 
     def _canary(self, job):
-        return {"answers.jsonl": b""}, {"undamaged": 1.0}
+        return {"answers.jsonl": b""}, {"all": {"answers": 1, "undamaged": 1}, "kinds": {}, "beliefs": {}}
 
 
 def load_fake(root: str, device: str) -> FakeWorker:

@@ -33,9 +33,10 @@ def report(moves=(), coherence=0.99, unscorable=0):
     return BASE | {"nats": nats, "coherence": coherence, "unscorable": unscorable}
 
 
-def record(seed=0, round_=0, outcome="ok", healed=None, canary=None, error=None):
-    figures = objective.measure(healed, BASE, report({"authority": -2.0}), canary, {"undamaged": 0.8}, PAIR)
-    return {"seed": seed, "round": round_, "outcome": outcome, "error": error} | figures
+def record(seed=0, round_=0, outcome="ok", healed=None, canaries=None, error=None):
+    figures = objective.measure(healed, BASE, report({"authority": -2.0}), canaries, PAIR)
+    ended = {"seed": seed, "round": round_, "outcome": outcome, "error": error, "canaries": canaries}
+    return ended | figures
 
 
 def test_the_published_slope():
@@ -157,7 +158,7 @@ def test_seeds_on_one_line_through_the_origin_have_a_slope_without_error():
 def test_measure_gives_every_figure_against_base():
     healed = report({"authority": -1.0, "care": 0.4, "fairness": 0.2}, 0.986)
     found = objective.measure(
-        healed, BASE, report({"authority": -2.0}, 0.9), {"undamaged": 0.6}, {"undamaged": 0.8}, PAIR
+        healed, BASE, report({"authority": -2.0}, 0.9), {"survival": 0.75}, PAIR
     )
     assert found["gain"] == pytest.approx(1.0) and found["retain"] == pytest.approx(0.5)
     assert found["slope"] == pytest.approx(1.0) and found["d_coherence"] == pytest.approx(-0.01)
@@ -167,17 +168,17 @@ def test_measure_gives_every_figure_against_base():
 
 
 def test_measure_without_evaluations_has_the_same_figures_all_none():
-    empty = objective.measure(None, None, None, None, None, PAIR)
-    assert set(empty) == set(objective.measure(report(), BASE, report(), None, None, PAIR))
+    empty = objective.measure(None, None, None, None, PAIR)
+    assert set(empty) == set(objective.measure(report(), BASE, report(), None, PAIR))
     assert all(value is None or value == {} for value in empty.values())
     dead = {"nats": None, "coherence": None, "unscorable": 132, "vignettes": 132}
-    assert objective.measure(dead, BASE, dead, None, None, PAIR)["unscorable"] == 1.0
+    assert objective.measure(dead, BASE, dead, None, PAIR)["unscorable"] == 1.0
 
 
 def test_a_trial_is_judged_on_the_last_round_of_its_seeds():
-    whole = {"undamaged": 0.8}
+    whole = {"survival": 1.0}
     rounds = [
-        record(0, n, healed=report({"authority": move}), canary=whole) for n, move in enumerate((-2.0, -0.4))
+        record(0, n, healed=report({"authority": move}), canaries=whole) for n, move in enumerate((-2.0, -0.4))
     ]
     found = summarise(rounds)
     assert found["gain"] == pytest.approx(0.4) and found["verdict"] == "ok" and found["rounds"] == 2
@@ -213,6 +214,16 @@ def test_too_few_seeds_are_unknown_unless_they_share_a_fate(outcomes, said):
     )
     assert found["verdict"] == said
     assert (found["slope"] is None) == (said != "ok")
+
+
+def test_a_seed_whose_canaries_cannot_be_judged_is_not_averaged_and_is_counted():
+    alive = report({"authority": -1.0})
+    known = [record(n, healed=alive, canaries={"survival": 1.0}) for n in (0, 1)]
+    found = summarise([*known, record(2, healed=alive, canaries={"survival": None})])
+    assert (found["verdict"], found["n"], found["failed"]) == ("ok", 2, 1)
+    assert "no undamaged answer" in found["error"]
+    most = [record(n, healed=alive, canaries={"survival": None}) for n in (1, 2)]
+    assert summarise([known[0], *most])["verdict"] == "unknown"
 
 
 def test_a_seed_whose_reads_are_not_finite_is_broken_and_not_averaged():
