@@ -82,12 +82,15 @@ class _Trial:
                 lane.student += (lane.found["heal"].key,)
         self._measure(lanes)
         records = [self._record(lane, number) for lane in lanes]
-        floor = self.trial.stop.coherence_below
         for lane, record in zip(lanes, records):
-            if lane.alive and floor is not None and (record["coherence"] is None or record["coherence"] < floor):
-                lane.end("stopped")
-                record["outcome"] = "stopped"
+            if lane.alive and number + 1 < self.trial.rounds and self._below(record["coherence"]):
+                lane.end(objective.STOPPED)
+                record["outcome"] = objective.STOPPED
         return records
+
+    def _below(self, coherence: float | None) -> bool:
+        floor = self.trial.stop.coherence_below
+        return floor is not None and (coherence is None or coherence < floor)
 
     def _stage(self, name: str, lanes: list[Lane], job: Callable[[Lane], Job]) -> None:
         """Run one job of every lane that runs; a lane whose job fails ends with the reason."""

@@ -129,6 +129,12 @@ def test_a_seed_below_the_coherence_floor_stops_with_its_figures():
     result = run_trial(trial(seeds=(0,), stop=Stop(coherence_below=0.975)), DATA, "m", Given())
     assert [(r["round"], r["outcome"]) for r in result["records"]] == [(0, "ok"), (1, "stopped")]
     assert result["coherence"] == pytest.approx(0.97)
+    assert result["verdict"] == "broken", "an early-stopped trial is not taken for a finished one"
+
+
+def test_a_trial_that_reaches_its_last_round_has_finished_whatever_its_coherence():
+    result = run_trial(trial(seeds=(0,), stop=Stop(coherence_below=0.965)), DATA, "m", Given())
+    assert [r["outcome"] for r in result["records"]] == ["ok"] * 3 and result["verdict"] == "ok"
 
 
 def canaries(student, base):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from steerheal import objective
 from steerheal.config import Persona
-from steerheal.objective import VERDICTS, rank_key, slope, standing, summarise, verdict
+from steerheal.objective import VERDICTS, slope, summarise, verdict
 
 ANY = st.none() | st.floats()
 REAL = st.floats(-50, 50)
@@ -87,58 +87,12 @@ def test_the_verdict_is_the_first_that_applies(figures, said):
 
 
 @given(ANY, ANY, st.floats(), ANY, st.floats(), st.floats(0, 10))
-def test_every_figure_has_a_verdict_and_a_finite_standing(
-    gain, coherence, unscorable, survival, off_target, min_gain
-):
-    said = verdict(gain, coherence, unscorable, survival, off_target, min_gain)
-    assert said in VERDICTS
-    told = standing(said, gain, gain, min_gain)
-    assert math.isfinite(told.value) and math.isfinite(told.constraint)
-    assert (told.constraint <= 0) == (said == "ok")
-
-
-@given(st.sampled_from(VERDICTS), ANY, ANY)
-def test_the_searcher_is_told_a_finite_value_for_every_verdict(said, slope, gain):
-    told = standing(said, slope, gain)
-    assert abs(told.value) <= objective.WORST and math.isfinite(told.constraint)
-    assert (told.constraint <= 0) == (said == "ok")
-
-
-def test_a_collapsed_or_undone_trial_never_looks_good_to_the_searcher():
-    """An undone heal has slope −2.2, a collapsed one a tiny one: both are told as worse than any real one."""
-    for said in ("wrong way", "no-op", "broken", "damaged", "starved", "diverged", "failed", "unknown"):
-        told = standing(said, -2.2, 5.0)
-        assert (
-            told.value > standing("ok", 80.0, 1.0).value
-            and told.constraint > standing("weak", 1, 0.06).constraint
-        )
-    assert standing("weak", 0.1, 0.29).constraint < standing("weak", 0.1, 0.06).constraint <= 1
-    assert standing("broad", 0.1, 1.0).constraint < standing("damaged", 0.1, 1.0).constraint
-
-
-@given(st.lists(st.tuples(st.sampled_from(VERDICTS), ANY, ANY), max_size=20))
-def test_a_leaderboard_is_ordered_by_verdict_then_slope(rows):
-    ordered = sorted(rows, key=lambda row: rank_key(*row))
-    kinds = [objective.RANKED.index(row[0]) for row in ordered]
-    assert kinds == sorted(kinds)
-    slopes = [row[1] for row in ordered if row[0] == "ok" and objective.finite(row[1])]
-    assert slopes == sorted(slopes)
+def test_every_figure_has_a_verdict(gain, coherence, unscorable, survival, off_target, min_gain):
+    assert verdict(gain, coherence, unscorable, survival, off_target, min_gain) in VERDICTS
 
 
 def test_rank_lists_every_verdict_once():
     assert sorted(objective.RANKED) == sorted(VERDICTS) and objective.RANKED[0] == "ok"
-
-
-def test_the_published_ranking():
-    rows = [
-        ("ok", 0.11, 0.783),
-        ("ok", -0.13, 1.365),
-        ("weak", -5.0, 0.1),
-        ("ok", -0.05, 1.334),
-        ("starved", None, None),
-    ]
-    ordered = sorted(rows, key=lambda row: rank_key(*row))
-    assert [row[1] for row in ordered] == [-0.13, -0.05, 0.11, -5.0, None]
 
 
 @given(
@@ -235,9 +189,13 @@ def test_a_seed_whose_reads_are_not_finite_is_broken_and_not_averaged():
     assert (found["verdict"], found["n"], found["failed"]) == ("ok", 2, 1)
 
 
-def test_a_trial_stopped_below_the_floor_is_judged_by_its_figures():
-    found = summarise([record(outcome="stopped", healed=report({"authority": -3.0}, 0.7))])
-    assert found["verdict"] == "broken" and found["gain"] == pytest.approx(3.0)
+def test_a_trial_that_was_stopped_early_is_not_taken_for_a_finished_one():
+    """Below the space's own floor its figures may still look good, and are those of an earlier round."""
+    good = report({"authority": -1.0}, 0.95)
+    found = summarise([record(0, 1, outcome="stopped", healed=good), record(1, 4, healed=good)])
+    assert found["verdict"] == "broken" and found["gain"] == pytest.approx(1.0) and found["rounds"] == 2
+    assert found["seeds"] == {0: "broken", 1: "ok"}
+    assert found["error"] == "seed 0 fell below the coherence floor in round 2 and was stopped"
 
 
 def test_a_broad_trial_is_seen_in_the_mean_of_its_moves():
