@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from steerheal import __version__, cli, yaml_io
+from steerheal import __version__, cli, goals, yaml_io
 from steerheal.actors import cluster as clusters
 from steerheal.actors import tuner
 from steerheal.actors.trial import Shared
@@ -123,7 +123,13 @@ def _study(space: Space, folder: RunFolder) -> Study:
     seed = int.from_bytes(hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).digest()[:4])
     grid = space.grid() if space.sampler == "grid" or not space.dimensions else None
     return Study(
-        folder.path / "optuna.db", space.dimensions, grid, seed, space.trials, space.resources.concurrent
+        folder.path / "optuna.db",
+        space.dimensions,
+        grid,
+        seed,
+        space.trials,
+        space.resources.concurrent,
+        goals.DIRECTIONS[space.objective.kind],
     )
 
 
@@ -187,7 +193,7 @@ def _adapters(sweep: Sweep, folder: RunFolder, export: Export | None) -> list[Ex
     """The best students' folders; a failure here costs a line, not the sweep."""
     rows = folder.trials
     try:
-        return write_adapters(folder.path, sweep.store, rows, ranking(rows), export)
+        return write_adapters(folder.path, sweep.store, rows, ranking(rows, sweep.space.objective), export)
     except Exception as error:
         sweep.display.say(f"no adapters: {type(error).__name__}: {error}")
         return []
@@ -197,8 +203,8 @@ def _conclude(
     sweep: Sweep, folder: RunFolder, counts: dict, adapters: list[Exported], resume_command: str
 ) -> int:
     """Plots, leaderboard, the next commands."""
-    display, rows = sweep.display, folder.trials
-    order = ranking(rows)
+    display, rows, objective = sweep.display, folder.trials, sweep.space.objective
+    order = ranking(rows, objective)
     plots = _plots(folder.path, display) if rows else []
     best = adapters[0] if adapters else None
     files = [path for path in (folder.path / "trials.csv", *plots) if path.exists()]
@@ -207,7 +213,8 @@ def _conclude(
     else:
         sweep.tracker.close("FINISHED", [*files, *([best.path] if best else [])], order, best)
     if rows:
-        display.console.print(leaderboard(rows, order, tied=tied_trials(rows)))
+        marks = tied_trials(rows, objective)
+        display.console.print(leaderboard(rows, order, tied=marks, objective=objective))
     if noise := noise_in_words(rows):
         display.say(noise)
     display.say(_shares(counts))

@@ -29,15 +29,6 @@ def plain(value: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class ModelFacts:
-    """What trials need to know of the loaded base: they make jobs for it without loading it."""
-
-    name: str
-    fingerprint: str
-    blocks: int
-
-
-@dataclass(frozen=True)
 class Job:
     """One stage's request. `model` is the fingerprint of the loaded base (weights, dtype, device kind)."""
 

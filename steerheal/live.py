@@ -11,6 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from steerheal import goals
+from steerheal.config.objectives import SLOPE, Objective
+
 STYLES = {
     "ok": "green",
     "broad": "yellow",
@@ -191,27 +194,28 @@ def leaderboard(
     order: Sequence[int],
     limit: int = 10,
     tied: Mapping[int, bool | None] | None = None,
+    objective: Objective = SLOPE,
 ) -> Table:
     """The finished trials, best first as `order` (trial numbers) says.
 
-    `tied`: whether a trial cannot be told from the best; without any such knowledge the column is left out.
+    `tied`: whether a trial cannot be told from the best, or may be on the front (`standings.tied_trials`);
+    without any such knowledge the column is left out.
     """
     marks = {number: mark for number, mark in (tied or {}).items() if mark is not None}
-    table = Table(
-        title="Leaderboard (lowest slope first among the trials with verdict ok)", title_justify="left"
-    )
-    tied_column = ("tied",) if marks else ()
+    table = Table(title=f"Leaderboard ({goals.in_words(objective)})", title_justify="left")
+    front = objective.kind == "pareto"
+    tied_column = ("front" if front else "tied",) if marks else ()
     for name in ("trial", "verdict", "slope", *tied_column, "gain", "coherence", "retain", "settings"):
-        table.add_column(name, justify="left" if name in ("verdict", "tied", "settings") else "right")
+        table.add_column(name, justify="left" if name in ("verdict", "tied", "front", "settings") else "right")
     by_number = {row["trial"]: row for row in rows}
     for number in order[:limit]:
         row = by_number[number]
-        summary = row["summary"]
+        summary, mark = row["summary"], marks.get(number)
         table.add_row(
             str(number),
             Text(row["verdict"], style=STYLES.get(row["verdict"], "red")),
             figure(summary.get("slope")),
-            *([tied_text(marks.get(number), number == order[0])] if marks else []),
+            *([front_text(mark) if front else tied_text(mark, number == order[0])] if marks else []),
             figure(summary.get("gain")),
             figure(summary.get("coherence"), 4),
             figure(summary.get("retain"), 2),
@@ -227,3 +231,8 @@ def tied_text(mark: bool | None, best: bool) -> str:
     if mark is None:
         return "–"
     return "best" if best else "tied" if mark else "behind"
+
+
+def front_text(mark: bool | None) -> str:
+    """What the leaderboard says of a trial against the front."""
+    return {None: "–", True: "on it", False: "behind"}[mark]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from steerheal import objective
 from steerheal.config import TrialConfig
 from steerheal.errors import StageError
+from steerheal.evaluation.canary_suite import survival
 from steerheal.jobs import Canary, Collect, Evaluate, Extract, Heal, Job, Result, Stages, Steering
 from steerheal.trial_data import TrialData
 
@@ -83,12 +84,15 @@ class _Trial:
                 lane.student += (lane.found["heal"].key,)
         self._measure(lanes, number)
         records = [self._record(lane, number) for lane in lanes]
-        floor = self.trial.stop.coherence_below
         for lane, record in zip(lanes, records):
-            if lane.alive and floor is not None and (record["coherence"] is None or record["coherence"] < floor):
-                lane.end("stopped")
-                record["outcome"] = "stopped"
+            if lane.alive and number + 1 < self.trial.rounds and self._below(record["coherence"]):
+                lane.end(objective.STOPPED)
+                record["outcome"] = objective.STOPPED
         return records
+
+    def _below(self, coherence: float | None) -> bool:
+        floor = self.trial.stop.coherence_below
+        return floor is not None and (coherence is None or coherence < floor)
 
     def _stage(self, name: str, lanes: list[Lane], job: Callable[[Lane], Job]) -> None:
         """Run one job of every lane that runs; a lane whose job fails ends with the reason."""
@@ -175,9 +179,11 @@ class _Trial:
         if "collect" in found:
             record |= {name: found["collect"].summary[name] for name in ("kappa", "dose")}
         measured = {name: found[name].summary if name in found else None for name in ("healed", "base", "steered")}
-        canaries = {name: found[name].summary if name in found else None for name in CANARIES}
-        return record | measured | canaries | objective.measure(
-            *measured.values(), canaries["canary"], canaries["canary_base"], self.trial.persona
+        answers = {name: found[name].summary if name in found else None for name in CANARIES}
+        whole = answers["canary"] and answers["canary_base"]
+        compared = survival(answers["canary"], answers["canary_base"]) if whole else None
+        return record | measured | answers | {"canaries": compared} | objective.measure(
+            measured["healed"], measured["base"], measured["steered"], compared, self.trial.persona
         )
 
 

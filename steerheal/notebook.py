@@ -32,4 +32,4 @@ def run_one(
     trial, data = read.trial(params or {}), load_data(read)
     worker = load_worker(trial.model, store, read.resources.slots)
     check_fit(read, data, worker.base)
-    return run_trial(trial, data, worker.facts.fingerprint, LocalStages(worker), on_record)
+    return run_trial(trial, data, worker.fingerprint, LocalStages(worker), on_record)

@@ -1,6 +1,7 @@
 """What a result is worth: slope, retain, verdict, a trial's summary over its seeds. Pure functions on numbers.
 
-Which differences between trials are real is for `steerheal.statistics` to say.
+Which differences between trials are real is for `steerheal.statistics` to say, and what a trial is worth to a
+sweep for `steerheal.goals`.
 
 trait = log of the mean probability on the target foundation (nats); gain = sign · Δtrait against base;
 slope = −100 · Δcoherence / gain, lowest is best; retain = gain(healed) / gain(steered). A quantity that does
@@ -9,13 +10,15 @@ not exist (a missing figure, a ratio over 0) is None, never NaN.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from steerheal.config import Persona
 from steerheal.statistics.means import finite, mean, ratio
 
 # In the order in which they are given, worst news first; `ok` is what is left.
 OUTCOMES = ("failed", "diverged", "starved", "unknown")
+# How a seed ends that falls below its trial's coherence floor before its last round.
+STOPPED = "stopped"
 VERDICTS = (*OUTCOMES, "broken", "damaged", "wrong way", "no-op", "weak", "broad", "ok")
 # In the order of a leaderboard.
 RANKED = (
@@ -53,29 +56,11 @@ AVERAGED = (
 )
 # What is compared between trials, seed by seed.
 PAIRED = ("gain", "coherence", "d_coherence")
-# What a searcher is told of a trial without a usable slope, and the bound of those that have one.
-WORST = 1000.0
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What a finished trial tells the searcher: a finite value to minimise; feasible if `constraint` <= 0."""
-
-    value: float
-    constraint: float
 
 
 def trait(probability: float) -> float:
     """Nats: log of the mean probability on the target foundation; minus infinity at 0."""
     return math.log(probability) if probability > 0 else -math.inf
-
-
-def ratio(above: float | None, below: float | None) -> float | None:
-    """above / below, or None where it does not exist."""
-    if not finite(above) or not finite(below) or below == 0:
-        return None
-    quotient = above / below
-    return quotient if math.isfinite(quotient) else None
 
 
 def gain(trait: float | None, base_trait: float | None, sign: int) -> float | None:
@@ -123,28 +108,6 @@ def verdict(
     return "ok"
 
 
-def standing(verdict: str, slope: float | None, gain: float | None, min_gain: float = MIN_GAIN) -> Standing:
-    """What the searcher is told: the slope under the verdict's constraint, always finite.
-
-    The constraint grows with the distance from `ok`, so that a sampler can tell a near miss from a wreck.
-    """
-    usable = verdict in ("ok", "weak", "broad") and finite(slope)
-    value = min(max(slope, -WORST), WORST) if usable else WORST
-    if verdict == "ok":
-        return Standing(value, 0.0)
-    distance = float(RANKED.index(verdict))
-    if verdict == "weak" and finite(gain) and min_gain > 0:
-        distance = min(max((min_gain - gain) / min_gain, 1e-6), 1.0)
-    return Standing(value, distance)
-
-
-def rank_key(verdict: str, slope: float | None, gain: float | None) -> tuple[int, float, float]:
-    """Sorts a leaderboard: ok by slope, then the other verdicts in their order, the larger gain first."""
-    missing = math.inf
-    by_slope = slope if verdict == "ok" and finite(slope) else missing
-    return (RANKED.index(verdict), by_slope, -gain if finite(gain) else missing)
-
-
 def slope_error(changes: Sequence[float], gains: Sequence[float]) -> float | None:
     """Standard error of −100 · mean(changes) / mean(gains) over paired seeds, by linearisation."""
     centre = slope(mean(changes).mean, mean(gains).mean)
@@ -158,11 +121,10 @@ def measure(
     healed: Mapping | None,
     base: Mapping | None,
     steered: Mapping | None,
-    canary: Mapping | None,
-    canary_base: Mapping | None,
+    canaries: Mapping | None,
     persona: Persona,
 ) -> dict:
-    """The figures of one seed's round, from the evaluations' reports and the canaries' undamaged shares.
+    """The figures of one seed's round, from the evaluations' reports and `canary_suite.survival`.
 
     Every figure is listed; it is None when an evaluation that it needs is missing.
     """
@@ -177,7 +139,6 @@ def measure(
     gains = [gain(moved, traits[1], persona.sign) for moved in (traits[0], traits[2])]
     coherences = [report.get("coherence") for report in (healed, base, steered)]
     change = coherences[0] - coherences[1] if finite(coherences[0]) and finite(coherences[1]) else None
-    whole = [(answers or {}).get("undamaged") for answers in (canary, canary_base)]
     return {
         "trait": traits[0],
         "gain": gains[0],
@@ -190,7 +151,7 @@ def measure(
         "steered_gain": gains[1],
         "steered_coherence": coherences[2],
         "unscorable": ratio(healed.get("unscorable"), healed.get("vignettes")),
-        "canary_survival": ratio(*whole),
+        "canary_survival": canaries["survival"] if canaries else None,
         "moves": moves,
         "off_moves": off_moves,
         "off_target": max(map(abs, off_moves.values()), default=None),
@@ -200,8 +161,9 @@ def measure(
 def summarise(records: Sequence[Mapping], min_gain: float = MIN_GAIN) -> dict:
     """A trial over its seeds: the verdict on the means of the last round, their errors, `n` and `failed`.
 
-    A seed counts if it came to the end of its rounds (or was stopped below the floor) with finite figures.
-    With too few of them the verdict is the fate that all seeds share, or `unknown`, and no figure is given.
+    A seed counts if it came to the end of its rounds, or was stopped below the space's own floor, with finite
+    figures. A trial of which a seed was stopped has not finished: it is broken, and its figures are those of
+    the rounds that it reached. With too few of them the verdict is the fate that all seeds share, or `unknown`, and no figure is given.
     `figures` has mean, se, n and failed of each; `judged` what pairs trials by seed; the slope's 90% interval
     is from slope_low to slope_high if `slope_bounded`, else outside them (None: anywhere).
     """
@@ -212,7 +174,9 @@ def summarise(records: Sequence[Mapping], min_gain: float = MIN_GAIN) -> dict:
     means = {name: mean([record[name] for record in judged]) for name in AVERAGED}
     figures = {name: found.mean for name, found in means.items()}
     off_target = _largest([record["off_moves"] for record in judged])
-    if judged:
+    if any(record["outcome"] == STOPPED for record in judged):
+        said = "broken"
+    elif judged:
         unscorable, survival = figures["unscorable"] or 0.0, figures["canary_survival"]
         said = verdict(
             figures["gain"], figures["coherence"], unscorable, survival, off_target or 0.0, min_gain
@@ -237,7 +201,7 @@ def summarise(records: Sequence[Mapping], min_gain: float = MIN_GAIN) -> dict:
         "n": len(whole),
         "failed": len(last) - len(whole),
         "seeds": fates,
-        "error": next((record["error"] for record in last.values() if record["error"]), None),
+        "error": next((said for record in last.values() if (said := _trouble(record))), None),
     }
 
 
@@ -258,9 +222,28 @@ def _fate(record: Mapping, min_gain: float) -> str:
     """A seed's own verdict: how it ended if it did not come to the end, else what its figures say."""
     if record["outcome"] in OUTCOMES:
         return record["outcome"]
+    if record["outcome"] == STOPPED:
+        return "broken"
+    if _base_damaged(record):
+        return "unknown"
     survival, off_target = record["canary_survival"], record["off_target"] or 0.0
     unscorable = 1.0 if record["unscorable"] is None else record["unscorable"]
     return verdict(record["gain"], record["coherence"], unscorable, survival, off_target, min_gain)
+
+
+def _base_damaged(record: Mapping) -> bool:
+    """Whether canaries were asked for and base has no undamaged answer to compare with."""
+    canaries = record.get("canaries")
+    return canaries is not None and canaries["survival"] is None
+
+
+def _trouble(record: Mapping) -> str | None:
+    """What a reader must be told of a seed that its figures do not say."""
+    if record["outcome"] == STOPPED:
+        return f"seed {record['seed']} fell below the coherence floor in round {record['round'] + 1} and was stopped"
+    if record["error"] or not _base_damaged(record):
+        return record["error"]
+    return "canaries: base itself gave no undamaged answer, so damage cannot be told; mend the suite"
 
 
 def _measured(record: Mapping) -> bool:

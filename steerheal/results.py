@@ -9,11 +9,14 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas
 
+from steerheal import yaml_io
+from steerheal.config.objectives import Objective, read_objective
 from steerheal.errors import UserError
 from steerheal.files import write_bytes, write_json, write_jsonl, write_text
 from steerheal.standings import tied_trials
@@ -75,6 +78,11 @@ class RunFolder:
     def __init__(self, path: Path):
         self.path = path
 
+    @cached_property
+    def objective(self) -> Objective:
+        """What the sweep is after, as its space file says."""
+        return read_objective(yaml_io.load(self.path / SPACE).get("objective", "slope"))
+
     @property
     def trials(self) -> list[dict]:
         """One row per finished trial, in order of their numbers."""
@@ -125,11 +133,15 @@ class RunFolder:
         self.write_tables()
 
     def write_tables(self) -> None:
-        """trials.csv and trials.parquet: one flat row per trial; `tied`: its slope cannot be told from the best."""
+        """trials.csv and trials.parquet: one flat row per trial.
+
+        `tied`: it cannot be told from the best; under `pareto` instead `front`: it may be on the front.
+        """
         rows = self.trials
-        marks = tied_trials(rows)
-        table = pandas.DataFrame([flat_row(row) | {"tied": marks[row["trial"]]} for row in rows])
-        table["tied"] = table["tied"].astype("boolean")
+        marks = tied_trials(rows, self.objective)
+        column = "front" if self.objective.kind == "pareto" else "tied"
+        table = pandas.DataFrame([flat_row(row) | {column: marks[row["trial"]]} for row in rows])
+        table[column] = table[column].astype("boolean")
         write_text(self.path / "trials.csv", table.to_csv(index=False))
         write_bytes(self.path / "trials.parquet", table.to_parquet(index=False))
 

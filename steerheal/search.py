@@ -17,7 +17,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import FrozenTrial, TrialState
 
 from steerheal.config.dimensions import Choice, Dimension, Range
-from steerheal.objective import Standing
+from steerheal.goals import Standing
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -46,13 +46,14 @@ class Study:
         seed: int,
         trials: int,
         batch: int,
+        directions: Sequence[str] = ("minimize",),
     ):
         self.dimensions, self.grid, self.seed, self.batch = tuple(dimensions), grid, seed, batch
         self.trials = min(trials, len(grid)) if grid is not None else trials
         self.study = optuna.create_study(
             storage=optuna.storages.RDBStorage(f"sqlite:///{path}"),
             study_name="sweep",
-            direction="minimize",
+            directions=list(directions),
             sampler=optuna.samplers.RandomSampler(seed),
             load_if_exists=True,
         )
@@ -131,7 +132,7 @@ class Study:
             self.study.tell(trial, state=TrialState.FAIL)
             return
         trial.set_constraint("verdict", standing.constraint)
-        self.study.tell(trial, standing.value)
+        self.study.tell(trial, list(standing.values))
 
 
 def _seed(seed: int, number: int, attempt: int) -> int:

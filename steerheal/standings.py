@@ -7,10 +7,13 @@ is read.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from steerheal.objective import rank_key
+from steerheal.config.objectives import SLOPE, Objective
+from steerheal.goals import rank_key, standing
 from steerheal.statistics.detect import in_words
 from steerheal.statistics.means import pooled_noise
-from steerheal.statistics.pairs import Pair, compare_slopes
+from steerheal.statistics.levels import ALPHA
+from steerheal.statistics.pairs import Pair, compare, compare_slopes
+from steerheal.statistics.pareto import pareto_front, undominated
 from steerheal.statistics.ties import tied
 
 Row = Mapping[str, Any]
@@ -22,14 +25,24 @@ SOUND = ("ok", "weak", "broad", "no-op", "wrong way")
 USUAL_SEEDS = 3
 
 
-def ranking(rows: Sequence[Row]) -> list[int]:
-    """Trial numbers, best first."""
+def ranking(rows: Sequence[Row], objective: Objective = SLOPE) -> list[int]:
+    """Trial numbers, best first; under `pareto` those on the front of the means before those behind it."""
+    front: set[int] = set()
+    if objective.kind == "pareto":
+        fit = {row["trial"]: row["summary"] for row in rows if feasible(row, objective)}
+        means = {number: (found["gain"], found["coherence"]) for number, found in fit.items()}
+        front = undominated(means)
 
     def key(row: Row) -> tuple:
-        summary = row["summary"]
-        return rank_key(row["verdict"], summary.get("slope"), summary.get("gain")), row["trial"]
+        constraint, *figures = rank_key(row["verdict"], row["summary"], objective)
+        return constraint, row["trial"] not in front, *figures, row["trial"]
 
     return [row["trial"] for row in sorted(rows, key=key)]
+
+
+def feasible(row: Row, objective: Objective) -> bool:
+    """Whether a trial satisfies what the objective asks of it."""
+    return standing(row["verdict"], row["summary"], objective).constraint <= 0
 
 
 def figures(rows: Sequence[Row], name: str) -> dict[int, dict[str, float]]:
@@ -38,24 +51,39 @@ def figures(rows: Sequence[Row], name: str) -> dict[int, dict[str, float]]:
     return {trial: {seed: found[name] for seed, found in seeds.items()} for trial, seeds in judged.items()}
 
 
-def ranked(rows: Sequence[Row]) -> list[int]:
-    """The trials that are ranked by slope and can be compared, best first."""
-    fit = [row for row in rows if row["verdict"] == "ok" and row["summary"].get("judged")]
-    return ranking(fit)[:COMPARED]
+def ranked(rows: Sequence[Row], objective: Objective = SLOPE) -> list[int]:
+    """The trials that are feasible and can be compared, best first."""
+    fit = [row for row in rows if feasible(row, objective) and row["summary"].get("judged")]
+    return ranking(fit, objective)[:COMPARED]
+
+
+def differences(rows: Sequence[Row], objective: Objective = SLOPE, alpha: float = ALPHA) -> list[Pair]:
+    """All pairs of the ranked trials, the better first, by their slopes or, for the other objectives, their
+    gains.
+    """
+    by_number = {row["trial"]: row for row in rows}
+    fit = [by_number[number] for number in ranked(rows, objective)]
+    gains = figures(fit, "gain")
+    if objective.kind == "slope":
+        return compare_slopes(figures(fit, "d_coherence"), gains, alpha)
+    return compare(gains, "gain", alpha=alpha)
 
 
 def slope_differences(rows: Sequence[Row]) -> list[Pair]:
-    """All pairs of the ranked trials, the better first."""
-    by_number = {row["trial"]: row for row in rows}
-    fit = [by_number[number] for number in ranked(rows)]
-    return compare_slopes(figures(fit, "d_coherence"), figures(fit, "gain"))
+    """All pairs of the trials with verdict ok by their slopes, the better first."""
+    return differences(rows)
 
 
-def tied_trials(rows: Sequence[Row]) -> dict[int, bool | None]:
-    """Whether a trial's slope cannot be told from the best one's; None for those not ranked, or without
-    repeats.
+def tied_trials(rows: Sequence[Row], objective: Objective = SLOPE) -> dict[int, bool | None]:
+    """Whether a trial cannot be told from the best one or, under `pareto`, may be on the front; None for those
+    not ranked, or without repeats.
     """
-    marks = tied(ranked(rows), slope_differences(rows))
+    if objective.kind == "pareto":
+        by_number = {row["trial"]: row for row in rows}
+        fit = [by_number[number] for number in ranked(rows, objective)]
+        marks = pareto_front(figures(fit, "gain"), figures(fit, "coherence")) if len(fit) > 1 else {}
+    else:
+        marks = tied(ranked(rows, objective), differences(rows, objective))
     return {row["trial"]: marks.get(row["trial"]) for row in rows}
 
 

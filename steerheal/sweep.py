@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from steerheal import objective
+from steerheal import goals
 from steerheal.config.space import Space
 from steerheal.files import read_jsonl
 from steerheal.live import Display
@@ -50,8 +50,7 @@ class Sweep:
     def recover(self) -> None:
         """Take up what earlier runs of this sweep finished."""
         rows = [row for row in self.folder.trials if row["trial"] < self.study.trials]
-        floor = self.space.settings.evaluate.min_gain
-        self.study.recover({row["trial"]: (row["params"], _standing(row, floor)) for row in rows})
+        self.study.recover({row["trial"]: (row["params"], _standing(row)) for row in rows})
         self.display.recovered(rows)
 
     def unfinished(self) -> list[int]:
@@ -106,7 +105,7 @@ class Sweep:
             self.stop(f"{self.folder.path}: cannot be written ({error.strerror})")
             self.display.dropped(number)
             return
-        self.study.tell(number, _standing(row, self.space.settings.evaluate.min_gain))
+        self.study.tell(number, _standing(row))
         self.display.ended(row)
         self.tracker.ended(row, [self.folder.completions(number)])
 
@@ -119,11 +118,14 @@ class Sweep:
         """The trial's line: parameters, verdict, figures, and per seed the history of its student."""
         summary = finite(outcome.get("summary") or {})
         verdict = summary.get("verdict", FAILED)
+        floor = self.space.settings.evaluate.min_gain
+        standing = goals.standing(verdict, summary, self.space.objective, floor)
         return {
             "trial": number,
             "params": finite(self.params[number]),
             "verdict": verdict,
             "summary": summary,
+            "standing": {"values": list(standing.values), "constraint": standing.constraint},
             "message": outcome.get("failure") or summary.get("error") or "",
             "seconds": round(time.monotonic() - self.since[number], 3),
             "seeds": len(self.space.seeds),
@@ -165,7 +167,6 @@ class Sweep:
         self.tracker.reference(name, report | {"trait": report["nats"][self.space.persona.target]})
 
 
-def _standing(row: Mapping[str, Any], min_gain: float) -> objective.Standing:
-    """What the sampler is told of a trial."""
-    summary = row["summary"]
-    return objective.standing(row["verdict"], summary.get("slope"), summary.get("gain"), min_gain)
+def _standing(row: Mapping[str, Any]) -> goals.Standing:
+    """What the searcher was told of a finished trial."""
+    return goals.Standing(tuple(row["standing"]["values"]), row["standing"]["constraint"])

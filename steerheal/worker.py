@@ -24,7 +24,7 @@ from steerheal.generation.collect import collect
 from steerheal.generation.engine import Engine
 from steerheal.healing.examples import Example
 from steerheal.healing.train import Healed, HealTask, heal
-from steerheal.jobs import Canary, Collect, Evaluate, Extract, Heal, Job, ModelFacts, Result, Steering
+from steerheal.jobs import Canary, Collect, Evaluate, Extract, Heal, Job, Result, Steering
 from steerheal.steering.extract import extract
 from steerheal.store import FolderStore
 from steerheal.students.adapter import Adapter, fold, from_peft, to_peft
@@ -51,9 +51,9 @@ class Worker:
         }
 
     @property
-    def facts(self) -> ModelFacts:
-        """The base, for those who ask for work without loading it."""
-        return ModelFacts(self.base.name, self.base.fingerprint, len(self.base.blocks))
+    def fingerprint(self) -> str:
+        """The base's, by which jobs name it."""
+        return self.base.fingerprint
 
     def export(self, student: tuple[str, ...]) -> dict[str, bytes]:
         """A history as one PEFT adapter: its files by name."""

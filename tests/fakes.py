@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 
 from steerheal.errors import StageError
 from steerheal.foundations import FOUNDATIONS
@@ -25,7 +24,7 @@ class FakeWorker:
     N` waits.
     """
 
-    facts = SimpleNamespace(fingerprint="fake")
+    fingerprint = "fake"
     progress: dict = {}
 
     def __init__(self, root: Path):
@@ -137,7 +136,7 @@ class FakeWorker:
         answers = "".join(json.dumps(answer) + "\n" for answer in asked)
         counts = {"answers": len(asked), "undamaged": len(asked)}
         tally = {"all": counts, "kinds": {"facts": counts}, "beliefs": {}, "damage": {}, "hit_limit": 0, "tokens": 3}
-        return {"answers.jsonl": answers.encode()}, tally | {"undamaged": 1.0}
+        return {"answers.jsonl": answers.encode()}, tally
 
 
 def load_fake(root: str, device: str) -> FakeWorker:

@@ -8,7 +8,8 @@ import pytest
 from spaces import BARRIER, space, write_space
 
 from steerheal import yaml_io
-from steerheal.config import Choice, Heal, Persona, Range, load_space
+from steerheal.config import Choice, Heal, Objective, Persona, Range, load_space
+from steerheal.config.objectives import SLOPE
 from steerheal.errors import UserError
 from steerheal.jobs import plain
 
@@ -22,7 +23,7 @@ def reloaded(tmp_path, given):
 
 def test_defaults(tmp_path):
     given = space(tmp_path, "settings: {heal: {lr: 1e-4}}")
-    assert given.name == "space" and given.objective == "slope" and given.seeds == (0,)
+    assert given.name == "space" and given.objective == SLOPE and given.seeds == (0,)
     assert given.model.name == "builtin" and given.model.dtype == "float32"
     assert given.settings.heal.lr == 1e-4
     assert given.settings.filter.max_perplexity == 50
@@ -169,8 +170,20 @@ def test_equal_settings_have_equal_keys(tmp_path):
         assert repr(plain(space(tmp_path, f"settings: {{heal: {{wd: {wd}}}}}").trial({}))) == repr(plain(one))
 
 
+@pytest.mark.parametrize("body", ["slope", "pareto", "{trait_at_coherence: 0.99}"])
+def test_every_objective_is_read_and_written_back(tmp_path, body):
+    given = space(tmp_path, f"objective: {body}")
+    assert reloaded(tmp_path, given).objective == given.objective
+    assert space(tmp_path, "", f"objective={body}").objective == given.objective
+
+
+def test_the_coherence_of_an_objective_can_be_set(tmp_path):
+    given = space(tmp_path, "objective: slope", "objective.trait_at_coherence=1")
+    assert given.objective == Objective(kind="trait_at_coherence", coherence=1.0)
+
+
 def test_reading_a_space_loads_no_model_library():
-    code = "import sys, steerheal.config, steerheal.objective, steerheal.data_files; print(*sys.modules)"
+    code = "import sys, steerheal.config, steerheal.goals, steerheal.data_files; print(*sys.modules)"
     modules = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()

@@ -21,6 +21,10 @@ def trial(**changes):
     return TrialConfig(model=ModelRef(name="m", path_or_hub="m"), persona=PERSONA, **settings)
 
 
+def answers(undamaged, of):
+    return {"all": {"answers": of, "undamaged": undamaged}, "kinds": {}, "beliefs": {}}
+
+
 class Given:
     """Stages that answer at once; `special(job)` may return a summary of its own or raise."""
 
@@ -50,7 +54,7 @@ class Given:
         return {"nats": nats, "coherence": 0.99 - 0.01 * len(job.student), "unscorable": 0, "vignettes": 10}
 
     def canary(self, job):
-        return {"undamaged": 1.0}
+        return answers(4, 4)
 
     def of(self, stage):
         return [job for job in self.jobs if job.stage == stage]
@@ -125,6 +129,36 @@ def test_a_seed_below_the_coherence_floor_stops_with_its_figures():
     result = run_trial(trial(seeds=(0,), stop=Stop(coherence_below=0.975)), DATA, "m", Given())
     assert [(r["round"], r["outcome"]) for r in result["records"]] == [(0, "ok"), (1, "stopped")]
     assert result["coherence"] == pytest.approx(0.97)
+    assert result["verdict"] == "broken", "an early-stopped trial is not taken for a finished one"
+
+
+def test_a_trial_that_reaches_its_last_round_has_finished_whatever_its_coherence():
+    result = run_trial(trial(seeds=(0,), stop=Stop(coherence_below=0.965)), DATA, "m", Given())
+    assert [r["outcome"] for r in result["records"]] == ["ok"] * 3 and result["verdict"] == "ok"
+
+
+def canaries(student, base):
+    def special(job):
+        if job.stage == "canary":
+            return answers(student if job.student else base, 4)
+    return run_trial(trial(rounds=1), DATA, "m", Given(special))
+
+
+def test_canaries_are_compared_with_base():
+    found = canaries(student=3, base=4)
+    assert found["verdict"] == "damaged" and found["canary_survival"] == 0.75
+    assert found["records"][0]["canaries"]["outcome"] == "ok"
+    assert canaries(student=4, base=3)["verdict"] == "ok"
+
+
+def test_a_base_without_an_undamaged_answer_makes_the_trial_unknown_and_says_why():
+    """It once passed: a ratio that does not exist was taken for canaries that were not asked for."""
+    found = canaries(student=4, base=0)
+    assert found["verdict"] == "unknown" and found["seeds"] == {0: "unknown", 1: "unknown"}
+    assert found["gain"] is None and "base itself gave no undamaged answer" in found["error"]
+    assert found["records"][0]["gain"] == pytest.approx(0.5), "the seed's own figures stay"
+    without = run_trial(trial(rounds=1, evaluate=Evaluate(canary_samples=0)), DATA, "m", Given())
+    assert (without["verdict"], without["canary_survival"], without["error"]) == ("ok", None, None)
 
 
 def test_the_report_hears_every_record():

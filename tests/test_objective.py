@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from steerheal import objective
 from steerheal.config import Persona
-from steerheal.objective import VERDICTS, rank_key, slope, standing, summarise, verdict
+from steerheal.objective import VERDICTS, slope, summarise, verdict
 
 ANY = st.none() | st.floats()
 REAL = st.floats(-50, 50)
@@ -33,9 +33,10 @@ def report(moves=(), coherence=0.99, unscorable=0):
     return BASE | {"nats": nats, "coherence": coherence, "unscorable": unscorable}
 
 
-def record(seed=0, round_=0, outcome="ok", healed=None, canary=None, error=None):
-    figures = objective.measure(healed, BASE, report({"authority": -2.0}), canary, {"undamaged": 0.8}, PAIR)
-    return {"seed": seed, "round": round_, "outcome": outcome, "error": error} | figures
+def record(seed=0, round_=0, outcome="ok", healed=None, canaries=None, error=None):
+    figures = objective.measure(healed, BASE, report({"authority": -2.0}), canaries, PAIR)
+    ended = {"seed": seed, "round": round_, "outcome": outcome, "error": error, "canaries": canaries}
+    return ended | figures
 
 
 def test_the_published_slope():
@@ -86,58 +87,12 @@ def test_the_verdict_is_the_first_that_applies(figures, said):
 
 
 @given(ANY, ANY, st.floats(), ANY, st.floats(), st.floats(0, 10))
-def test_every_figure_has_a_verdict_and_a_finite_standing(
-    gain, coherence, unscorable, survival, off_target, min_gain
-):
-    said = verdict(gain, coherence, unscorable, survival, off_target, min_gain)
-    assert said in VERDICTS
-    told = standing(said, gain, gain, min_gain)
-    assert math.isfinite(told.value) and math.isfinite(told.constraint)
-    assert (told.constraint <= 0) == (said == "ok")
-
-
-@given(st.sampled_from(VERDICTS), ANY, ANY)
-def test_the_searcher_is_told_a_finite_value_for_every_verdict(said, slope, gain):
-    told = standing(said, slope, gain)
-    assert abs(told.value) <= objective.WORST and math.isfinite(told.constraint)
-    assert (told.constraint <= 0) == (said == "ok")
-
-
-def test_a_collapsed_or_undone_trial_never_looks_good_to_the_searcher():
-    """An undone heal has slope −2.2, a collapsed one a tiny one: both are told as worse than any real one."""
-    for said in ("wrong way", "no-op", "broken", "damaged", "starved", "diverged", "failed", "unknown"):
-        told = standing(said, -2.2, 5.0)
-        assert (
-            told.value > standing("ok", 80.0, 1.0).value
-            and told.constraint > standing("weak", 1, 0.06).constraint
-        )
-    assert standing("weak", 0.1, 0.29).constraint < standing("weak", 0.1, 0.06).constraint <= 1
-    assert standing("broad", 0.1, 1.0).constraint < standing("damaged", 0.1, 1.0).constraint
-
-
-@given(st.lists(st.tuples(st.sampled_from(VERDICTS), ANY, ANY), max_size=20))
-def test_a_leaderboard_is_ordered_by_verdict_then_slope(rows):
-    ordered = sorted(rows, key=lambda row: rank_key(*row))
-    kinds = [objective.RANKED.index(row[0]) for row in ordered]
-    assert kinds == sorted(kinds)
-    slopes = [row[1] for row in ordered if row[0] == "ok" and objective.finite(row[1])]
-    assert slopes == sorted(slopes)
+def test_every_figure_has_a_verdict(gain, coherence, unscorable, survival, off_target, min_gain):
+    assert verdict(gain, coherence, unscorable, survival, off_target, min_gain) in VERDICTS
 
 
 def test_rank_lists_every_verdict_once():
     assert sorted(objective.RANKED) == sorted(VERDICTS) and objective.RANKED[0] == "ok"
-
-
-def test_the_published_ranking():
-    rows = [
-        ("ok", 0.11, 0.783),
-        ("ok", -0.13, 1.365),
-        ("weak", -5.0, 0.1),
-        ("ok", -0.05, 1.334),
-        ("starved", None, None),
-    ]
-    ordered = sorted(rows, key=lambda row: rank_key(*row))
-    assert [row[1] for row in ordered] == [-0.13, -0.05, 0.11, -5.0, None]
 
 
 @given(
@@ -157,7 +112,7 @@ def test_seeds_on_one_line_through_the_origin_have_a_slope_without_error():
 def test_measure_gives_every_figure_against_base():
     healed = report({"authority": -1.0, "care": 0.4, "fairness": 0.2}, 0.986)
     found = objective.measure(
-        healed, BASE, report({"authority": -2.0}, 0.9), {"undamaged": 0.6}, {"undamaged": 0.8}, PAIR
+        healed, BASE, report({"authority": -2.0}, 0.9), {"survival": 0.75}, PAIR
     )
     assert found["gain"] == pytest.approx(1.0) and found["retain"] == pytest.approx(0.5)
     assert found["slope"] == pytest.approx(1.0) and found["d_coherence"] == pytest.approx(-0.01)
@@ -167,17 +122,17 @@ def test_measure_gives_every_figure_against_base():
 
 
 def test_measure_without_evaluations_has_the_same_figures_all_none():
-    empty = objective.measure(None, None, None, None, None, PAIR)
-    assert set(empty) == set(objective.measure(report(), BASE, report(), None, None, PAIR))
+    empty = objective.measure(None, None, None, None, PAIR)
+    assert set(empty) == set(objective.measure(report(), BASE, report(), None, PAIR))
     assert all(value is None or value == {} for value in empty.values())
     dead = {"nats": None, "coherence": None, "unscorable": 132, "vignettes": 132}
-    assert objective.measure(dead, BASE, dead, None, None, PAIR)["unscorable"] == 1.0
+    assert objective.measure(dead, BASE, dead, None, PAIR)["unscorable"] == 1.0
 
 
 def test_a_trial_is_judged_on_the_last_round_of_its_seeds():
-    whole = {"undamaged": 0.8}
+    whole = {"survival": 1.0}
     rounds = [
-        record(0, n, healed=report({"authority": move}), canary=whole) for n, move in enumerate((-2.0, -0.4))
+        record(0, n, healed=report({"authority": move}), canaries=whole) for n, move in enumerate((-2.0, -0.4))
     ]
     found = summarise(rounds)
     assert found["gain"] == pytest.approx(0.4) and found["verdict"] == "ok" and found["rounds"] == 2
@@ -215,6 +170,16 @@ def test_too_few_seeds_are_unknown_unless_they_share_a_fate(outcomes, said):
     assert (found["slope"] is None) == (said != "ok")
 
 
+def test_a_seed_whose_canaries_cannot_be_judged_is_not_averaged_and_is_counted():
+    alive = report({"authority": -1.0})
+    known = [record(n, healed=alive, canaries={"survival": 1.0}) for n in (0, 1)]
+    found = summarise([*known, record(2, healed=alive, canaries={"survival": None})])
+    assert (found["verdict"], found["n"], found["failed"]) == ("ok", 2, 1)
+    assert "no undamaged answer" in found["error"]
+    most = [record(n, healed=alive, canaries={"survival": None}) for n in (1, 2)]
+    assert summarise([known[0], *most])["verdict"] == "unknown"
+
+
 def test_a_seed_whose_reads_are_not_finite_is_broken_and_not_averaged():
     dead = {"nats": None, "coherence": None, "unscorable": 132, "vignettes": 132}
     assert summarise([record(healed=dead)])["verdict"] == "broken"
@@ -224,9 +189,13 @@ def test_a_seed_whose_reads_are_not_finite_is_broken_and_not_averaged():
     assert (found["verdict"], found["n"], found["failed"]) == ("ok", 2, 1)
 
 
-def test_a_trial_stopped_below_the_floor_is_judged_by_its_figures():
-    found = summarise([record(outcome="stopped", healed=report({"authority": -3.0}, 0.7))])
-    assert found["verdict"] == "broken" and found["gain"] == pytest.approx(3.0)
+def test_a_trial_that_was_stopped_early_is_not_taken_for_a_finished_one():
+    """Below the space's own floor its figures may still look good, and are those of an earlier round."""
+    good = report({"authority": -1.0}, 0.95)
+    found = summarise([record(0, 1, outcome="stopped", healed=good), record(1, 4, healed=good)])
+    assert found["verdict"] == "broken" and found["gain"] == pytest.approx(1.0) and found["rounds"] == 2
+    assert found["seeds"] == {0: "broken", 1: "ok"}
+    assert found["error"] == "seed 0 fell below the coherence floor in round 2 and was stopped"
 
 
 def test_a_broad_trial_is_seen_in_the_mean_of_its_moves():

@@ -5,7 +5,7 @@ import pytest
 from optuna.trial import TrialState
 
 from steerheal.config.dimensions import Choice, Range
-from steerheal.objective import Standing
+from steerheal.goals import Standing
 from steerheal.search import Study
 
 DIMENSIONS = (
@@ -22,7 +22,7 @@ def study_at(path, trials=8, grid=None, batch=3):
 
 
 def worth(number):
-    return Standing(float(number * 7 % 5), -1.0 if number % 3 else 2.0)
+    return Standing((float(number * 7 % 5),), -1.0 if number % 3 else 2.0)
 
 
 def run(study, done, stop_after=None, last_first=False):
@@ -92,7 +92,7 @@ def test_killed_between_record_and_tell(tmp_path):
     again.recover({asked.number: (asked.params, worth(0))})
     assert asked.number not in again.open
     trial = next(t for t in stored(tmp_path / "a.db") if t.user_attrs.get("number") == asked.number)
-    assert trial.state == TrialState.COMPLETE and trial.value == worth(0).value
+    assert trial.state == TrialState.COMPLETE and tuple(trial.values) == worth(0).values
 
 
 def test_study_rebuilt_from_records_when_its_file_is_gone(tmp_path):

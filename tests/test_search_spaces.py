@@ -8,6 +8,7 @@ import pytest
 from steerheal import yaml_io
 from steerheal.config import load_space
 from steerheal.config.dimensions import walk
+from steerheal.config.objectives import SLOPE
 from steerheal.config.sources import PERSONAS, SHIPPED_MODELS
 
 SPACES = Path(__file__).parents[1] / "search_spaces"
@@ -46,7 +47,7 @@ def test_there_are_three_pairs_at_least():
 def test_the_barrier_space_asks_its_question():
     space = load_space(SPACES / "barrier.yaml")
     assert [dimension.name for dimension in space.dimensions] == ["reg", "lam", "tau", "wd", "alpha"]
-    assert (space.trials, space.sampler, space.objective) == (24, "optuna", "slope")
+    assert (space.trials, space.sampler, space.objective) == (24, "optuna", SLOPE)
     # On the built-in model a step's divergence stays below 0.3: most values of tau must lie where the barrier acts.
     taus = next(dimension for dimension in space.dimensions if dimension.name == "tau").values
     assert 0 in taus and sum(tau < 0.3 for tau in taus) > len(taus) / 2

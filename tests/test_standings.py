@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from steerheal.config.objectives import Objective
 from steerheal.live import leaderboard, make_console
 from steerheal.standings import noise_in_words, ranking, tied_trials
 
@@ -18,7 +19,11 @@ def row(number, gains=(), change=-0.01, verdict="ok"):
         for seed, gain in enumerate(gains)
     }
     slope = -100 * change * (1 + (len(gains) - 1) / 100) if gains else None
-    summary = {"slope": slope, "gain": sum(gains) / len(gains) if gains else None, "judged": judged}
+    means = {
+        name: sum(found[name] for found in judged.values()) / len(judged) if judged else None
+        for name in ("gain", "coherence")
+    }
+    summary = {"slope": slope, "judged": judged} | means
     rest = {"params": {}, "message": "", "seconds": 1.0}
     return {"trial": number, "verdict": verdict, "summary": summary} | rest
 
@@ -58,6 +63,41 @@ def test_the_noise_of_one_configuration_is_told_for_three_seeds():
     assert "(4 degrees of freedom): 0.079 nats of trait" in said and said.endswith("at 3 seeds")
     assert noise_in_words([row(0, (1.0,)), row(1, verdict="starved")]) is None
     assert "at 3 seeds among 4 configurations" in noise_in_words(CLEAR)
+
+
+def test_ties_under_a_coherence_are_of_gain_among_those_that_have_it():
+    rows = [
+        row(0, (2.0, 2.1, 1.9), -0.02),
+        row(1, (1.2, 1.3, 1.1), -0.004),
+        row(2, (1.2, 1.28, 1.12), -0.004),
+        row(3, (0.5, 0.6, 0.4), -0.0001, "weak"),
+    ]
+    at = Objective(kind="trait_at_coherence", coherence=0.99)
+    assert ranking(rows, at) == [1, 2, 3, 0]
+    assert tied_trials(rows, at) == {0: None, 1: True, 2: True, 3: False}
+
+
+def test_under_pareto_the_front_comes_first_and_those_beaten_in_both_figures_are_marked():
+    rows = [
+        row(0, (1.0, 1.1, 0.9), -0.02),
+        row(1, (1.5, 1.6, 1.4), -0.002),
+        row(2, (0.6, 0.7, 0.5), -0.0001, "weak"),
+        row(3, verdict="starved"),
+    ]
+    pareto = Objective(kind="pareto")
+    assert ranking(rows, pareto) == [1, 2, 0, 3]
+    assert tied_trials(rows, pareto) == {0: False, 1: True, 2: True, 3: None}
+    console = make_console()
+    with console.capture() as capture:
+        console.print(leaderboard(rows, ranking(rows, pareto), tied=tied_trials(rows, pareto), objective=pareto))
+    assert "front" in capture.get() and "on it" in capture.get() and "slope first" not in capture.get()
+
+
+def test_two_that_trade_gain_for_coherence_do_not_rule_each_other_out():
+    """Either difference is real and inside its margin, so that each could be called no worse than the other."""
+    rows = [row(0, (0.9, 0.91, 0.89), -0.01), row(1, (0.87, 0.881, 0.859), -0.0095)]
+    marks = tied_trials(rows, Objective(kind="pareto"))
+    assert marks == {0: True, 1: True}
 
 
 def test_the_leaderboard_marks_ties_only_where_they_are_known():

@@ -27,9 +27,9 @@ MOST_LINGER_SECONDS = 2.0
 
 
 class Worker(Protocol):
-    """What an actor hosts; `facts.fingerprint` identifies its model."""
+    """What an actor hosts; `fingerprint` identifies its model."""
 
-    facts: Any
+    fingerprint: str
     progress: dict[str, Any]
 
     def run_batch(self, jobs: Sequence[Job]) -> list[Result | Exception]:
@@ -78,7 +78,7 @@ class StageActor:
 
     async def loaded(self) -> tuple[str | None, str | None]:
         """The loaded base's fingerprint, or the one line that says why it could not be loaded."""
-        return (self.worker.facts.fingerprint if self.worker else None), self.problem
+        return (self.worker.fingerprint if self.worker else None), self.problem
 
     async def progress(self) -> dict[str, Any]:
         """What is being computed: stage, jobs, done, total; empty between batches."""

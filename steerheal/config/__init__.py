@@ -1,6 +1,7 @@
 """The schema of a search space and of a trial; `load_space` reads one."""
 
 from steerheal.config.dimensions import Choice, Dimension, Range
+from steerheal.config.objectives import Objective
 from steerheal.config.sections import Dose, Evaluate, Filter, Heal, Sample, Settings, Steer
 from steerheal.config.sources import DataPaths, Kind, Resources
 from steerheal.config.space import Space, load_space
@@ -16,6 +17,7 @@ __all__ = [
     "Heal",
     "Kind",
     "ModelRef",
+    "Objective",
     "Persona",
     "Range",
     "Resources",

@@ -16,6 +16,7 @@ from steerheal import yaml_io
 from steerheal.config.checks import check_space
 from steerheal.config.dimensions import Dimension, read_dimensions, typed, walk
 from steerheal.config.messages import unknown_key, validate
+from steerheal.config.objectives import SLOPE, Objective, ObjectiveEntry
 from steerheal.config.overrides import apply, split
 from steerheal.config.sections import KL_ONLY, SECTION_OF, Frozen, Settings, count
 from steerheal.config.sources import (
@@ -47,7 +48,7 @@ class SpaceFile(Frozen):
     alpha: Alpha = 1.0
     search: dict[str, Any] = {}
     sampler: Literal["optuna", "grid"] = "optuna"
-    objective: Literal["slope"] = "slope"
+    objective: ObjectiveEntry = SLOPE
     trials: count(1, 100_000) | None = None
     rounds: Rounds = 1
     seeds: Seeds = (0,)
@@ -68,7 +69,7 @@ class Space:
     alpha: float
     dimensions: tuple[Dimension, ...]
     sampler: str
-    objective: str
+    objective: Objective
     trials_asked: int | None
     rounds: int
     seeds: tuple[int, ...]
@@ -161,7 +162,7 @@ class Space:
             "alpha": self.alpha,
             "search": {dimension.name: dimension.entry() for dimension in self.dimensions},
             "sampler": self.sampler,
-            "objective": self.objective,
+            "objective": self.objective.entry(),
             "trials": self.trials_asked,
             "rounds": self.rounds,
             "seeds": list(self.seeds),

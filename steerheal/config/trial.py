@@ -67,7 +67,7 @@ class ModelRef(Frozen):
 
 
 class Stop(Frozen):
-    """A trial's rounds end when the student's coherence falls below this floor; null: never."""
+    """A trial's rounds end early when the student's coherence falls below this floor; null: never."""
 
     coherence_below: number(0, 1) | None = None
 

@@ -67,7 +67,7 @@ def about_sweep(space: Space, data: TrialData, path: Path, fingerprint: str) -> 
         "model": space.model.name,
         "fingerprint": fingerprint,
         "persona": space.persona.name,
-        "objective": space.objective,
+        "objective": str(space.objective),
         "rounds": str(space.rounds),
         "seeds": ", ".join(map(str, space.seeds)),
     }
