@@ -73,7 +73,9 @@ class Cluster:
         """Stage name -> its replicas."""
         gpus = ray.cluster_resources().get("GPU", 0)
         if self.resources.placement == "process":
-            actor = self._actor(Kind(cpus=float(os.cpu_count() or 1), gpus=min(1.0, gpus)))
+            kind = Kind(cpus=self._process_cpus(), gpus=min(1.0, gpus))
+            _check_cpus([kind])
+            actor = self._actor(kind)
             return {stage: (actor,) for stages in KINDS.values() for stage in stages}
         kinds = {name: getattr(self.resources, name) for name in KINDS}
         if self.resources.placement == "gpu":
@@ -87,11 +89,18 @@ class Cluster:
                 f"resources.placement: {self.resources.placement} needs {wanted:g} GPUs, there are {gpus:g}; "
                 "use --set placement=process, or lower gpus and replicas"
             )
+        _check_cpus(list(kinds.values()))
         placed: dict[str, tuple[Any, ...]] = {}
         for name, kind in kinds.items():
             replicas = tuple(self._actor(kind) for _ in range(kind.replicas))
             placed |= {stage: replicas for stage in KINDS[name]}
         return placed
+
+    def _process_cpus(self) -> float:
+        """Of the one process: all of this machine, or in a cluster, whose nodes it shares, what is asked for."""
+        if os.environ.get("RAY_ADDRESS"):
+            return max(getattr(self.resources, name).cpus for name in KINDS)
+        return float(os.cpu_count() or 1)
 
     def _actor(self, kind: Kind) -> Any:
         device = "cuda" if kind.gpus else "cpu"
@@ -134,12 +143,23 @@ class Cluster:
         return found
 
 
+def _check_cpus(kinds: Sequence[Kind]) -> None:
+    """Refuse what Ray would let wait for ever: actors that no node holds, or no CPU left for a trial."""
+    nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
+    largest, wanted = max(kind.cpus for kind in kinds), 1 + sum(kind.cpus * kind.replicas for kind in kinds)
+    if largest > max(nodes) or wanted > sum(nodes):
+        raise UserError(
+            f"resources: {wanted:g} CPUs are needed, {largest:g} of them on one node; the cluster has "
+            f"{sum(nodes):g}, at most {max(nodes):g} on a node; lower cpus and replicas, or add nodes"
+        )
+
+
 def start_ray(resources: Resources) -> None:
     """A fresh local cluster (or the one of RAY_ADDRESS), without dashboard and without its chatter."""
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     warnings.filterwarnings("ignore", category=FutureWarning, module="ray")
     if address := os.environ.get("RAY_ADDRESS"):
-        ray.init(address=address, **quiet)
+        _join(address, quiet)
         return
     kinds = [getattr(resources, kind) for kind in KINDS]
     placed = sum(kind.cpus * kind.replicas for kind in kinds)
@@ -154,3 +174,15 @@ def start_ray(resources: Resources) -> None:
         runtime_env=WORKERS,
         **quiet,
     )
+
+
+def _join(address: str, quiet: dict[str, Any]) -> None:
+    """The cluster at an address; UserError when it does not answer, or not to this token."""
+    try:
+        ray.init(address=address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise UserError(
+            f"RAY_ADDRESS: no cluster at {address} lets this process in ({reason}); "
+            "start one as docker/README.md says, or unset RAY_ADDRESS"
+        ) from None
