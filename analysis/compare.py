@@ -33,6 +33,10 @@ examples:
 """
 KINDS = ("gain", "coherence", "slope")
 MOST = 20
+PICKED = (
+    "Two trials picked because they looked different will: the leaderboard's ties allow for that, this table "
+    "cannot."
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,9 @@ def main() -> None:
     arguments = parser().parse_args()
     first, second = read_side(arguments.first), read_side(arguments.second)
     if first.named != second.named:
-        raise UserError(f"{first.typed} and {second.typed}: one is a trial, one a sweep; name two of a kind (tune_runs/NAME:3)")
+        raise UserError(
+            f"{first.typed} and {second.typed}: one is a trial, one a sweep; name two of a kind (tune_runs/NAME:3)"
+        )
     if problem := incomparable(first.sweep, second.sweep):
         raise UserError(f"{first.typed} and {second.typed}: {problem}")
     console = make_console()
@@ -96,15 +102,21 @@ def show_trials(console: Console, first: Side, second: Side) -> None:
     rows = [side.row | {"trial": name} for name, side in zip(names, (first, second))]
     pairs = {kind: [pair] for kind in KINDS if (pair := paired(rows, kind, noise(first, second, kind)))}
     show_pairs(console, "A − B, paired by seed", rows, pairs)
-    if first.sweep.folder.path == second.sweep.folder.path and any(pair.real for found in pairs.values() for pair in found):
-        say(console, "Two trials picked because they looked different will: the leaderboard's ties allow for that, this table cannot.")
+    if first.sweep.folder.path == second.sweep.folder.path and any(
+        pair.real for found in pairs.values() for pair in found
+    ):
+        say(console, PICKED)
 
 
 def show_sweeps(console: Console, first: Side, second: Side) -> None:
     """Spaces, leaders, and the trials that both have."""
     for name, side in zip(("A", "B"), (first, second)):
         seeds = ", ".join(map(str, side.sweep.seeds))
-        led = f"trial {side.row['trial']} leads: {params_text(side.row['params'])}" if side.row else "no trial is ranked"
+        led = (
+            f"trial {side.row['trial']} leads: {params_text(side.row['params'])}"
+            if side.row
+            else "no trial is ranked"
+        )
         say(console, f"{name}: {side.typed}  {len(side.sweep.rows)} trials, seeds {seeds}; {led}")
     show_settings(console, settings(first, whole=True), settings(second, whole=True))
     if first.row and second.row:
@@ -164,11 +176,15 @@ def show_settings(console: Console, first: Mapping, second: Mapping) -> None:
 
 def show_pairs(console: Console, title: str, rows: list[dict], pairs: Mapping[str, list[Pair]]) -> None:
     """One line per figure."""
-    table = Table("figure", "A", "B", "difference", "interval", "what it says", title=title, title_justify="left")
+    table = Table(
+        "figure", "A", "B", "difference", "interval", "what it says", title=title, title_justify="left"
+    )
     for kind in KINDS:
         values = [figure(row["summary"].get(kind), 4 if kind == "coherence" else 3) for row in rows]
         found = pairs.get(kind)
-        table.add_row(kind, *values, *(cells(found[0], kind) if found else ("–", "–", "one side has no such figure")))
+        table.add_row(
+            kind, *values, *(cells(found[0], kind) if found else ("–", "–", "one side has no such figure"))
+        )
     console.print(table)
     if all(pair.real is None for found in pairs.values() for pair in found):
         say(console, ONE_SEED + " Repeat both with --set seeds=[0,1,2].")
@@ -179,10 +195,21 @@ def show_matched(console: Console, kind: str, both: list[tuple[dict, dict]], fou
     if not found:
         return
     found = sorted(found, key=lambda pair: (not pair.real, -abs(pair.difference or 0)))
-    table = Table("A", "B", "settings", "difference", "interval", "what it says", title=f"{kind}, A − B", title_justify="left")
+    table = Table(
+        "A",
+        "B",
+        "settings",
+        "difference",
+        "interval",
+        "what it says",
+        title=f"{kind}, A − B",
+        title_justify="left",
+    )
     for pair in found[:MOST]:
         ours, theirs = both[pair.first[0]]
-        table.add_row(str(ours["trial"]), str(theirs["trial"]), params_text(ours["params"]), *cells(pair, kind))
+        table.add_row(
+            str(ours["trial"]), str(theirs["trial"]), params_text(ours["params"]), *cells(pair, kind)
+        )
     console.print(table)
     if len(found) > MOST:
         say(console, f"{len(found) - MOST} more, none clearer.")
@@ -193,7 +220,13 @@ def cells(pair: Pair, kind: str) -> tuple[str, str, str]:
     digits = 4 if kind == "coherence" else 3
     if pair.difference is None:
         return "–", "–", "no common seed"
-    bounds = "–" if pair.low is None else f"{pair.low:+.{digits}f} to {pair.high:+.{digits}f}" if finite(pair.low) else "no bound"
+    bounds = (
+        "–"
+        if pair.low is None
+        else f"{pair.low:+.{digits}f} to {pair.high:+.{digits}f}"
+        if finite(pair.low)
+        else "no bound"
+    )
     said = {None: "unknown: not repeated", True: "real", False: "may be noise"}[pair.real]
     if pair.equivalent:
         said += ", too small to matter"

@@ -29,11 +29,16 @@ def incomparable(first: Sweep, second: Sweep) -> str | None:
     """Why the two cannot be compared, with the remedy; None if they can."""
     ours, theirs = flat(first.space), flat(second.space)
     for name, what in MEASURED_WITH.items():
-        parts = [{key: value for key, value in one.items() if key == name or key.startswith(f"{name}.")} for one in (ours, theirs)]
+        parts = [
+            {key: value for key, value in one.items() if key == name or key.startswith(f"{name}.")}
+            for one in (ours, theirs)
+        ]
         if parts[0] != parts[1] and not name.startswith("data."):
             key = next(key for key in {**parts[0], **parts[1]} if parts[0].get(key) != parts[1].get(key))
             return _differ(what, parts[0].get(key), parts[1].get(key))
-    digests = [{one["kind"]: one["digest"] for one in sweep.about.get("data", ())} for sweep in (first, second)]
+    digests = [
+        {one["kind"]: one["digest"] for one in sweep.about.get("data", ())} for sweep in (first, second)
+    ]
     for name in ("vignettes", "instrument"):
         known = [found.get(name) for found in digests]
         if None not in known and known[0] != known[1]:
@@ -42,13 +47,16 @@ def incomparable(first: Sweep, second: Sweep) -> str | None:
 
 
 def _differ(what: str, ours: Any, theirs: Any) -> str:
-    return f"they differ in {what} ({ours} and {theirs}), so they cannot be compared; run one of them anew with the other's"
+    why = f"they differ in {what} ({ours} and {theirs}), so they cannot be compared"
+    return f"{why}; run one of them anew with the other's"
 
 
 def _base(first: Sweep, second: Sweep) -> str | None:
     """Base is measured in every sweep: two that measure it differently did not measure the same."""
     for name, kind in (("base_trait", "gain"), ("base_coherence", "coherence")):
-        found = [next((r[name] for r in sweep.records if finite(r.get(name))), None) for sweep in (first, second)]
+        found = [
+            next((r[name] for r in sweep.records if finite(r.get(name))), None) for sweep in (first, second)
+        ]
         if None not in found and not math.isclose(*found, rel_tol=0, abs_tol=SAME_BASE * ROUNDING[kind]):
             return _differ(f"what base itself measures ({name})", *(f"{value:.5f}" for value in found))
     return None
@@ -79,7 +87,11 @@ def settings(side: Any, whole: bool = False) -> dict[str, Any]:
 def differing(first: Mapping, second: Mapping) -> dict[str, tuple[Any, Any]]:
     """name → (first's, second's value), where they differ."""
     names = [*first, *(name for name in second if name not in first)]
-    return {name: (first.get(name, "–"), second.get(name, "–")) for name in names if first.get(name) != second.get(name)}
+    return {
+        name: (first.get(name, "–"), second.get(name, "–"))
+        for name in names
+        if first.get(name) != second.get(name)
+    }
 
 
 def matched(first: Sweep, second: Sweep) -> list[tuple[dict, dict]]:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from analysis import samples, tables
+from analysis.cost import cost
+from analysis.figures.gates import KEPT, counted
 from analysis.figures.theme import Figure, inline
 from analysis.html import Html, join, paragraphs, raw, section, table, tag
 from analysis.load import Sweep
@@ -13,15 +15,40 @@ from steerheal.files import sha256
 
 STYLE = Path(__file__).with_name("page.css")
 MEANINGS = (
-    ("gain", "how far the trait moved in the intended direction, against the untouched model (base), in nats: the natural logarithm of a probability. 0.69 nats is a factor of two."),
-    ("coherence", "the share of probability that lies on sensible answers at all, from 0 to 1. A broken model puts it elsewhere."),
+    (
+        "gain",
+        "how far the trait moved in the intended direction, against the untouched model (base), in nats: "
+        "the natural logarithm of a probability. 0.69 nats is a factor of two.",
+    ),
+    (
+        "coherence",
+        "the share of probability that lies on sensible answers at all, from 0 to 1. A broken model puts "
+        "it elsewhere.",
+    ),
     ("slope", "hundredths of coherence lost per nat gained. Lowest is best; below zero, coherence rose too."),
     ("retain", "the healed model's gain as a share of what steering alone did: 1 is kept, 0 undone."),
     ("canaries", "the share of answers to fixed prompts that show no damage, relative to base."),
-    ("lam, tau", "training is held near the model before it by a barrier, lam · relu(divergence − tau). lam is how hard, tau is what it lets pass; nll has no barrier."),
-    ("on the front", "no other trial is shown to be better in gain without being worse in coherence, or the other way round."),
-    ("verdict", "ok: ranked by slope. broken: incoherent. damaged: canaries suffered. wrong way, no-op, weak: the trait moved the wrong way, not at all, or too little to rank. broad: another foundation moved as much. starved, diverged, failed: why there is no result. unknown: too few seeds survived."),
-    ("± and intervals", "± is one standard error over seeds. Two trials are tied when the interval of their paired difference, seed by seed and corrected for all pairs, contains zero."),
+    (
+        "lam, tau",
+        "training is held near the model before it by a barrier, lam · relu(divergence − tau). lam is how "
+        "hard, tau is what it lets pass; nll has no barrier.",
+    ),
+    (
+        "on the front",
+        "no other trial is shown to be better in gain without being worse in coherence, or the other way "
+        "round.",
+    ),
+    (
+        "verdict",
+        "ok: ranked by slope. broken: incoherent. damaged: canaries suffered. wrong way, no-op, weak: the "
+        "trait moved the wrong way, not at all, or too little to rank. broad: another foundation moved as "
+        "much. starved, diverged, failed: why there is no result. unknown: too few seeds survived.",
+    ),
+    (
+        "± and intervals",
+        "± is one standard error over seeds. Two trials are tied when the interval of their paired "
+        "difference, seed by seed and corrected for all pairs, contains zero.",
+    ),
 )
 INTRODUCTION = (
     "A language model can be pushed towards a trait by adding a vector to its inner states while it writes "
@@ -55,12 +82,12 @@ def _parts(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> list[tuple[
         part("trade", "Trait against coherence", drawn.get("trade")),
         part("ladder", "The barrier, from weak to strong", drawn.get("ladder")),
         part("rounds", "Round by round", drawn.get("rounds")),
-        part("filter", "What the filter dropped", drawn.get("filter")),
+        part("filter", "What the filter dropped", _filter(sweep, drawn.get("filter"))),
         part("healing", "Inside the healing", drawn.get("healing")),
         part("texts", "Texts: base, steered, healed", _texts(sweep)),
         part("completions", "Training texts, kept and dropped", samples.kept_and_dropped(sweep)),
         part("canaries", "Canaries", tables.canaries(sweep)),
-        part("cost", "Cost", tables.cost(sweep)),
+        part("cost", "Cost", cost(sweep)),
         part("next", "What to run next", _next(sweep)),
         part("settings", "What was run", _settings(sweep)),
     ]
@@ -75,6 +102,10 @@ def _drawn(figures: Sequence[Figure]) -> Html | None:
     return tag("div", [inline(figure) for figure in figures], class_="figures") if figures else None
 
 
+def _filter(sweep: Sweep, drawn: Html | None) -> Html | None:
+    return join([drawn, tables.drops(counted(sweep), KEPT)]) if drawn else None
+
+
 def _header(sweep: Sweep, parts: Sequence[tuple[str, str, Html]]) -> Html:
     seeds = f"seed{'s' if len(sweep.seeds) > 1 else ''} {', '.join(map(str, sweep.seeds)) or 'unknown'}"
     rounds = sweep.space.get("rounds") or 1
@@ -82,7 +113,12 @@ def _header(sweep: Sweep, parts: Sequence[tuple[str, str, Html]]) -> Html:
     model = model_name(sweep)
     links = [tag("a", title, href=f"#{anchor}") for anchor, title, _ in parts]
     told = f"{progress(sweep)}, {rounds}, {seeds}, model {model}"
-    return tag("header", tag("h1", sweep.name), tag("p", told[0].upper() + told[1:] + ".", class_="sub"), tag("nav", links, aria_label="contents"))
+    return tag(
+        "header",
+        tag("h1", sweep.name),
+        tag("p", told[0].upper() + told[1:] + ".", class_="sub"),
+        tag("nav", links, aria_label="contents"),
+    )
 
 
 def model_name(sweep: Sweep) -> str:
@@ -93,12 +129,14 @@ def model_name(sweep: Sweep) -> str:
 
 def _question(sweep: Sweep) -> Html:
     asked = sweep.space.get("hypothesis")
-    return join([
-        tag("p", INTRODUCTION),
-        [tag("h3", "What was expected"), tag("p", asked)] if asked else None,
-        tag("h3", "What was found"),
-        tag("div", paragraphs(answer(sweep)), class_="answer"),
-    ])
+    return join(
+        [
+            tag("p", INTRODUCTION),
+            [tag("h3", "What was expected"), tag("p", asked)] if asked else None,
+            tag("h3", "What was found"),
+            tag("div", paragraphs(answer(sweep)), class_="answer"),
+        ]
+    )
 
 
 def _meanings() -> Html:
@@ -110,14 +148,24 @@ def _texts(sweep: Sweep) -> Html | None:
     if found is None:
         return None
     said = (
-        f"Answers to the canary prompts, first seed: the original model (base), the same model with the vector at trial {sweep.shown['trial']}'s "
+        "Answers to the canary prompts, first seed: the original model (base), the same model with the vector at "
+        f"trial {sweep.shown['trial']}'s "
         "first dose (steered), and the trial's student without any vector (healed)."
     )
     return tag("div", tag("p", said), found)
 
 
 def _next(sweep: Sweep) -> Html:
-    return tag("div", [[tag("p", step.why), tag("pre", tag("code", step.command), tabindex="0") if step.command else None] for step in next_steps(sweep)])
+    return tag(
+        "div",
+        [
+            [
+                tag("p", step.why),
+                tag("pre", tag("code", step.command), tabindex="0") if step.command else None,
+            ]
+            for step in next_steps(sweep)
+        ],
+    )
 
 
 def _settings(sweep: Sweep) -> Html:
@@ -128,15 +176,26 @@ def _settings(sweep: Sweep) -> Html:
         for name, value in values.items()
         if name not in sweep.dimensions
     ]
-    data = [[f"{one['kind']} ({one['source']})", f"{one['digest']}, {one['rows'] or 'no'} rows"] for one in sweep.about.get("data", ())]
+    data = [
+        [f"{one['kind']} ({one['source']})", f"{one['digest']}, {one['rows'] or 'no'} rows"]
+        for one in sweep.about.get("data", ())
+    ]
     tags = [[name, value] for name, value in sweep.about.get("tags", {}).items()]
     best = sweep.folder.path / "adapters" / "best"
-    where = tag("p", "The best student is a PEFT adapter in ", tag("code", "adapters/best"), ".") if best.is_dir() else None
+    where = (
+        tag("p", "The best student is a PEFT adapter in ", tag("code", "adapters/best"), ".")
+        if best.is_dir()
+        else None
+    )
     return tag(
-        "div", where,
+        "div",
+        where,
         table(("searched", "over"), searched, "Searched", "tw") if searched else None,
-        tag("details", tag("summary", "Fixed settings, model, data and code"),
-            table(("setting", "value"), [*fixed, *data, *tags], "Fixed", "tw")),
+        tag(
+            "details",
+            tag("summary", "Fixed settings, model, data and code"),
+            table(("setting", "value"), [*fixed, *data, *tags], "Fixed", "tw"),
+        ),
     )
 
 
@@ -150,5 +209,6 @@ def _footer(sweep: Sweep) -> Html:
     digest = sha256(sweep.folder.path / "space.yaml")[:12]
     return tag(
         "footer",
-        f"steerheal {__version__}; made from the recorded files alone (space {digest}). The figures are in plots/, as PNG and SVG.",
+        f"steerheal {__version__}; made from the recorded files alone (space {digest}). "
+        "The figures are in plots/, as PNG and SVG.",
     )

@@ -38,7 +38,13 @@ def _spread(items: list) -> list:
 def _trio(by: dict[str, dict]) -> Html:
     prompt = next(iter(by.values()))["prompt"]
     texts = [
-        tag("div", tag("h4", who), _damage(by[who]), tag("blockquote", clipped(by[who]["text"])), class_="said")
+        tag(
+            "div",
+            tag("h4", who),
+            _damage(by[who]),
+            tag("blockquote", clipped(by[who]["text"])),
+            class_="said",
+        )
         for who in WHO
         if who in by
     ]
@@ -61,7 +67,8 @@ def kept_and_dropped(sweep: Sweep) -> Html | None:
         return None
     return tag(
         "div",
-        tag("h3", "Kept"), _cards(kept) if kept else tag("p", "None is recorded."),
+        tag("h3", "Kept"),
+        _cards(kept) if kept else tag("p", "None is recorded."),
         tag("h3", "Dropped"),
         _cards(line for lines in dropped.values() for line in lines) if dropped else tag("p", "None was."),
     )
@@ -77,10 +84,19 @@ def _card(line: dict) -> Html:
         where.append(f"round {line['round']}")
     gate = line.get("gate")
     why = (line.get("reasons") or {}).get(gate, "") if gate else ""
-    label = tag("p", tag("b", f"dropped by {gate}" if gate else "kept"), f": {why}" if why else "", class_="why" if gate else "fine")
+    label = tag(
+        "p",
+        tag("b", f"dropped by {gate}" if gate else "kept"),
+        f": {why}" if why else "",
+        class_="why" if gate else "fine",
+    )
     return tag(
-        "div", label, tag("p", line.get("prompt", ""), class_="asked"), tag("blockquote", clipped(line.get("text", ""))),
-        tag("p", ", ".join(where), class_="where"), class_="said",
+        "div",
+        label,
+        tag("p", line.get("prompt", ""), class_="asked"),
+        tag("blockquote", clipped(line.get("text", ""))),
+        tag("p", ", ".join(where), class_="where"),
+        class_="said",
     )
 
 

@@ -1,14 +1,14 @@
-"""The page's tables: leaderboard, real differences, canaries, cost."""
+"""The page's tables: leaderboard, real differences, drops, canaries."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from analysis.html import Html, paragraphs, table, tag
 from analysis.load import Sweep
 from analysis.words import UNITS, interval, real_differences
 from steerheal.evaluation.canary_suite import survival
-from steerheal.live import duration, figure, params_text, tied_text
+from steerheal.live import figure, params_text, tied_text
 from steerheal.standings import figures, ranked, slope_differences, tied_trials
+from steerheal.statistics.levels import MARGIN
 from steerheal.statistics.means import finite
 from steerheal.statistics.pairs import Pair
 from steerheal.statistics.pareto import pareto_front
@@ -27,12 +27,26 @@ def leaderboard(sweep: Sweep) -> Html:
     fit = [sweep.by_number[number] for number in numbers]
     front = pareto_front(figures(fit, "gain"), figures(fit, "coherence")) if len(fit) > 1 else {}
     rows = [
-        _row(sweep.by_number[number], _group(marks[number], number == sweep.order[0], groups.get(number)), front)
+        _row(
+            sweep.by_number[number],
+            _group(marks[number], number == sweep.order[0], groups.get(number)),
+            front,
+        )
         for number in sweep.order[:MOST_TRIALS]
     ]
     head = (
-        "trial", "settings", "verdict", "slope", "90% interval", "tie group", "gain", "coherence", "retain", "canaries",
-        "on the front", "seeds",
+        "trial",
+        "settings",
+        "verdict",
+        "slope",
+        "90% interval",
+        "tie group",
+        "gain",
+        "coherence",
+        "retain",
+        "canaries",
+        "on the front",
+        "seeds",
     )
     more = len(sweep.order) - len(rows)
     rest = tag("p", f"{more} more in trials.csv.") if more > 0 else None
@@ -83,15 +97,30 @@ def differences(sweep: Sweep) -> Html | None:
     if not found:
         return None
     rows = [
-        [name, len(pairs), sum(pair.real for pair in pairs), sum(pair.equivalent for pair in pairs), _told(pairs[0], name)]
+        [
+            name,
+            len(pairs),
+            sum(pair.real for pair in pairs),
+            sum(pair.equivalent for pair in pairs),
+            _told(pairs[0], name),
+        ]
         for name, pairs in found
     ]
     head = ("figure", "pairs", "shown to differ", "shown not to differ by much", "the clearest pair")
     real = [(name, pair) for name, pairs in found for pair in pairs if pair.real][: MOST_PAIRS + 1]
     listed = [[name, f"{p.first} – {p.second}", *_span(p, name)] for name, p in real[:MOST_PAIRS]]
     more = tag("p", "Only the first of them are listed.") if len(real) > MOST_PAIRS else None
-    detail = table(("figure", "trials", "difference", "interval", "unit"), listed, "Differences that are real", "ttnnt")
-    return tag("div", table(head, rows, "Paired differences between ranked trials", "tnnnt"), detail if listed else None, more)
+    detail = table(
+        ("figure", "trials", "difference", "interval", "unit"), listed, "Differences that are real", "ttnnt"
+    )
+    said = (
+        "Two trials are shown to differ when the interval of their difference, paired seed by seed, excludes zero; "
+        f"not to differ by much when it lies within {MARGIN['gain']:g} nats of gain, {MARGIN['coherence']:g} of "
+        f"coherence or {MARGIN['slope']:g} of slope. Between the two, more seeds are needed. All pairs of a figure "
+        "are judged at once, so that 19 sweeps of 20 without any difference show none."
+    )
+    overview = table(head, rows, "Paired differences between ranked trials", "tnnnt")
+    return tag("div", tag("p", said), overview, detail if listed else None, more)
 
 
 def _span(pair: Pair, name: str) -> list[str]:
@@ -103,6 +132,23 @@ def _span(pair: Pair, name: str) -> list[str]:
 def _told(pair: Pair, name: str) -> str:
     difference, bounds, unit = _span(pair, name)
     return f"{pair.first} – {pair.second}: {difference} ({bounds}) {unit}".strip()
+
+
+def drops(doses: Mapping[float, Mapping[str, int]], kept: str) -> Html:
+    """How many completions each gate dropped at each dose (the figure's numbers)."""
+    gates = [
+        name for name in dict.fromkeys(name for counts in doses.values() for name in counts) if name != kept
+    ]
+    rows = [
+        [f"{dose:.3g}", sum(counts.values()), *[counts.get(name, 0) for name in (kept, *gates)]]
+        for dose, counts in doses.items()
+    ]
+    head = ("dose", "completions", kept, *gates)
+    return tag(
+        "details",
+        tag("summary", "In numbers"),
+        table(head, rows, "Completions by dose and gate", "n" * len(head)),
+    )
 
 
 def canaries(sweep: Sweep) -> Html | None:
@@ -130,7 +176,9 @@ def canaries(sweep: Sweep) -> Html | None:
     moved = [row for row in beliefs if len(set(row[1:])) > 1]
     same = len(beliefs) - len(moved)
     alike = f"{same} of {len(beliefs)} watched beliefs are stated equally often by all." if same else None
-    said = table(("", *who), rows + moved, f"Canaries: trial {number}'s last round against base", "t" + "n" * len(who))
+    said = table(
+        ("", *who), rows + moved, f"Canaries: trial {number}'s last round against base", "t" + "n" * len(who)
+    )
     return tag("div", paragraphs([*_survived(tallies), alike]), said)
 
 
@@ -163,71 +211,3 @@ def add_up(tallies: list) -> dict:
             elif isinstance(value, int):
                 total[name] = total.get(name, 0) + value
     return total
-
-
-@dataclass
-class Stage:
-    """What one stage cost: artefacts computed here and found, and their seconds."""
-
-    computed: dict[str, float] = field(default_factory=dict)
-    found: dict[str, float] = field(default_factory=dict)
-    shared: int = 0
-    saved: float = 0.0
-    tokens: dict[str, int] = field(default_factory=dict)
-
-
-STAGE_OF = dict.fromkeys(("base", "steered", "healed"), "evaluate") | dict.fromkeys(TALLIES.values(), "canary")
-
-
-def cost(sweep: Sweep) -> Html | None:
-    """Seconds, tokens and cache hits, stage by stage."""
-    stages = costs(sweep)
-    if not stages:
-        return None
-    whole = sum(sum(stage.computed.values()) for stage in stages.values())
-    rows = []
-    for name, stage in stages.items():
-        seconds = sum(stage.computed.values())
-        share = seconds / whole if whole else 0.0
-        rows.append([
-            name, len(stage.computed), len(stage.found), stage.shared, f"{seconds:.1f}", _bar(share),
-            f"{stage.saved + sum(stage.found.values()):.1f}", f"{sum(stage.tokens.values()):,}" if stage.tokens else "–",
-        ])
-    head = ("stage", "computed", "from earlier", "shared", "seconds", "share of time", "seconds saved", "tokens written")
-    saved = sum(stage.saved + sum(stage.found.values()) for stage in stages.values())
-    said = (
-        f"The finished trials' stages took {duration(whole)} of work. Stages with equal inputs are computed once: "
-        f"{duration(saved)} of work was spared, by sharing between trials and rounds, or because an earlier run had "
-        "done it. Trials run side by side, so a trial's own clock shows more than its share."
-    )
-    return tag("div", tag("p", said), table(head, rows, "Cost by stage", "tnnnntnn"))
-
-
-def costs(sweep: Sweep) -> dict[str, Stage]:
-    """Per stage: an artefact that no record computed was in the store already; one that several name was shared."""
-    stages: dict[str, Stage] = {}
-    thought = ((sweep.space.get("settings") or {}).get("evaluate") or {}).get("think_tokens") or 0
-    uses: dict[tuple[str, str], list[tuple[float, bool]]] = {}
-    for record in sweep.records:
-        for name, key in (record.get("keys") or {}).items():
-            stage = STAGE_OF.get(name, name)
-            uses.setdefault((stage, key), []).append((record["seconds"][name], record["hits"][name]))
-            if tokens := _tokens(record.get(name), stage, thought):
-                stages.setdefault(stage, Stage()).tokens[key] = tokens
-    for (name, key), found in uses.items():
-        stage, seconds = stages.setdefault(name, Stage()), found[0][0]
-        (stage.found if all(hit for _, hit in found) else stage.computed)[key] = seconds
-        stage.shared += len(found) - 1
-        stage.saved += (len(found) - 1) * seconds
-    return {name: stages[name] for name in ("extract", "collect", "heal", "evaluate", "canary") if name in stages}
-
-
-def _tokens(summary: Mapping | None, stage: str, thought: int) -> int:
-    """Tokens that were generated; an evaluation thinks twice per vignette."""
-    if not summary:
-        return 0
-    return 2 * thought * (summary.get("vignettes") or 0) if stage == "evaluate" else summary.get("tokens") or 0
-
-
-def _bar(share: float) -> Html:
-    return tag("span", tag("i", style=f"width:{100 * share:.1f}%"), tag("b", f"{100 * share:.0f}%"), class_="bar")

@@ -1,5 +1,6 @@
 """What a sweep says, in sentences: the answer with its uncertainty, and what to run next."""
 
+import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,6 @@ from steerheal.statistics.pairs import Pair, compare
 ONE_SEED = "One seed: none of these differences has been shown to be real."
 UNITS = {"slope": "centinats per nat", "gain": "nats", "coherence": ""}
 MANY = 8
-NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 OPEN_VERDICTS = {
     "starved": "too few of their steered completions were coherent: lower alpha, or raise max_batches",
     "diverged": "their training broke down: lower lr",
@@ -44,7 +44,11 @@ def progress(sweep: Sweep) -> str:
     trials = f"{len(sweep.rows)} trial{'s' if len(sweep.rows) != 1 else ''}"
     if sweep.planned is None:
         return f"{trials} finished"
-    return f"all {trials} finished" if len(sweep.rows) >= sweep.planned else f"{len(sweep.rows)} of {sweep.planned} trials finished"
+    return (
+        f"all {trials} finished"
+        if len(sweep.rows) >= sweep.planned
+        else f"{len(sweep.rows)} of {sweep.planned} trials finished"
+    )
 
 
 def counted_verdicts(sweep: Sweep) -> str:
@@ -57,7 +61,11 @@ def interval(summary) -> str:
     """A slope's 90% interval for a table."""
     if summary.get("slope_bounded") is None:
         return "–"
-    return f"{figure(summary['slope_low'])} to {figure(summary['slope_high'])}" if summary["slope_bounded"] else "no bound"
+    return (
+        f"{figure(summary['slope_low'])} to {figure(summary['slope_high'])}"
+        if summary["slope_bounded"]
+        else "no bound"
+    )
 
 
 def _of(sweep: Sweep) -> str:
@@ -76,10 +84,15 @@ def _leader(sweep: Sweep) -> str:
     lost = -100 * summary["d_coherence"] if finite(summary.get("d_coherence")) else None
     cost = "" if lost is None else f", at {_points(lost)}"
     return (
-        f"{progress(sweep).capitalize()}. Trial {row['trial']} ({params_text(row['params'])}) leads, with the lowest slope: "
-        f"{figure(summary['slope'])} hundredths of coherence lost per nat of trait gained{sure}. It moved the trait "
-        f"by {summary['gain']:.2f}{error} nats as intended{seeds}{cost}."
+        f"{progress(sweep).capitalize()}. Trial {row['trial']} ({params_text(row['params'])}) leads, with the "
+        f"lowest slope: {figure(summary['slope'])} hundredths of coherence lost per nat of trait gained{sure}. It moved the trait "
+        f"by {summary['gain']:.2f}{error} nats as intended{seeds}{_kept(summary)}{cost}."
     )
+
+
+def _kept(summary) -> str:
+    share = summary.get("retain")
+    return f", {100 * share:.0f}% of what steering alone had done" if finite(share) and share > 0 else ""
 
 
 def _points(lost: float) -> str:
@@ -108,14 +121,18 @@ def _standing(sweep: Sweep) -> str:
     elif tied:
         parts.append(f"{_trials(tied)} cannot be told from it: their paired difference in slope may be zero.")
     if behind:
-        parts.append(f"It is better than {_trials(behind).lower()}, and that is more than noise between seeds.")
+        parts.append(
+            f"It is better than {_trials(behind).lower()}, and that is more than noise between seeds."
+        )
     if unknown:
         parts.append(f"{unknown} share too few seeds with it to be compared.")
     return " ".join(parts)
 
 
 def _trials(numbers: Sequence[int]) -> str:
-    shown = ", ".join(map(str, numbers[:MANY])) + (f" and {len(numbers) - MANY} more" if len(numbers) > MANY else "")
+    shown = ", ".join(map(str, numbers[:MANY])) + (
+        f" and {len(numbers) - MANY} more" if len(numbers) > MANY else ""
+    )
     return f"Trial{'s' if len(numbers) > 1 else ''} {shown}"
 
 
@@ -139,10 +156,11 @@ def _shown(sweep: Sweep) -> str | None:
             continue
         clear = real[0]
         more, less = (clear.first, clear.second) if clear.difference > 0 else (clear.second, clear.first)
-        ends = sorted(abs(end) for end in (clear.low, clear.high))
+        least, most = sorted(abs(end) for end in (clear.low, clear.high))
+        amount = f"{abs(clear.difference):.2g} {UNITS[name]}".strip()
         said.append(
             f"{len(real)} of {len(pairs)} pairs of trials really differ in {name}; the clearest: trial {more} has "
-            f"{f'{abs(clear.difference):.2g} {UNITS[name]}'.strip()} more than trial {less} ({ends[0]:.2g} to {ends[1]:.2g})."
+            f"{amount} more than trial {less} ({least:.2g} to {most:.2g})."
         )
     return " ".join(said) or None
 
@@ -186,7 +204,7 @@ def next_steps(sweep: Sweep) -> list[Step]:
         steps += _settle(sweep, closest)
     for verdict, what in OPEN_VERDICTS.items():
         if count := sum(row["verdict"] == verdict for row in sweep.rows):
-            steps.append(Step(f"{count} {'trials were' if count > 1 else 'trial was'} {verdict}: {what}."))
+            steps.append(Step(f"{count} trial{'s' if count > 1 else ''} with the verdict {verdict}: {what}."))
     steps += [Step(said) for said in _edges(sweep)]
     return steps or [Step("Nothing is open that more of the same runs would settle.")]
 
@@ -208,11 +226,21 @@ def _settle(sweep: Sweep, pair: Pair) -> list[Step]:
     if pair.equivalent:
         return [Step(f"{seen}, and any difference that would matter is excluded: take either.")]
     if needed is None:
-        return [Step(f"{seen}: if that is all, even 50 seeds each would hardly tell them apart. Take either.")]
+        return [
+            Step(f"{seen}: if that is all, even 50 seeds each would hardly tell them apart. Take either.")
+        ]
     why = f"{seen}, within noise. If that is the true difference, {needed} seeds each are likely to show it:"
     names = [f"{sweep.name}-trial-{number}" for number in (pair.first, pair.second)]
     runs = [
-        _tune(sweep, "--name", name, *_out(sweep), *_fixed(sweep, number), "--set", f"seeds={list(range(needed))}".replace(" ", ""))
+        _tune(
+            sweep,
+            "--name",
+            name,
+            *_out(sweep),
+            *_fixed(sweep, number),
+            "--set",
+            f"seeds={list(range(needed))}".replace(" ", ""),
+        )
         for name, number in zip(names, (pair.first, pair.second))
     ]
     folders = [str(_relative(sweep).parent / name) for name in names]
@@ -226,19 +254,21 @@ def _fixed(sweep: Sweep, number: int) -> list[str]:
 
 def _edges(sweep: Sweep) -> list[str]:
     """Where the best trial lies at the end of a searched range."""
-    if sweep.best is None:
-        return []
     said = []
     for name, entry in sweep.dimensions.items():
-        value = sweep.best["params"].get(name)
-        if not isinstance(entry, dict) or "low" not in entry or not finite(value):
-            continue
-        low, high = entry["low"], entry["high"]
-        room = (value / low, high / value) if entry.get("log") else None
-        near = [end for end, ratio in zip((low, high), room) if ratio < 1.1] if room else [e for e in (low, high) if value == e]
-        if near:
-            said.append(f"The leading trial has {name} {value:.3g}, at the end of its range ({near[0]:g}): search beyond it.")
+        value = sweep.best["params"].get(name) if sweep.best else None
+        if isinstance(entry, dict) and "low" in entry and finite(value):
+            end = next((end for end in (entry["low"], entry["high"]) if _near(value, end, entry)), None)
+            if end is not None:
+                where = f"{name} {value:.3g}, at the end of its range ({end:g})"
+                said.append(f"The leading trial has {where}: search beyond it.")
     return said
+
+
+def _near(value: float, end: float, entry: dict) -> bool:
+    """Within a twentieth of the range, on its own scale."""
+    scale = math.log if entry.get("log") else float
+    return abs(scale(value) - scale(end)) < (scale(entry["high"]) - scale(entry["low"])) / 20
 
 
 def _relative(sweep: Sweep):

@@ -33,7 +33,9 @@ FAILS = KL | {"lam": 3.0}
 SEARCH = ("search.alpha=[0.5,1.0,2.0]", "wd=[0,13]")
 
 
-def write_sweep(place: Path, *overrides: str, trials=TRIALS, finished: int | None = None, name: str = "small") -> Path:
+def write_sweep(
+    place: Path, *overrides: str, trials=TRIALS, finished: int | None = None, name: str = "small"
+) -> Path:
     """`place/NAME` with the first `finished` of `trials` (all) finished."""
     files = place / f"{name}-files"
     files.mkdir(parents=True)
@@ -60,6 +62,8 @@ def run_one(sweep: Sweep, number: int, data, stages: LocalStages) -> None:
         sweep.heard(number, {"outcome": {"failure": "heal: <b>it was told to fail</b>"}})
     else:
         trial = sweep.space.trial(params)
-        summary = run_trial(trial, data, "fake", stages, lambda record: sweep.heard(number, {"record": record}))
+        summary = run_trial(
+            trial, data, "fake", stages, lambda record: sweep.heard(number, {"record": record})
+        )
         sweep.heard(number, {"outcome": {"summary": {k: v for k, v in summary.items() if k != "records"}}})
     sweep.ended(number, False)

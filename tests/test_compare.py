@@ -43,7 +43,9 @@ def test_two_sweeps_are_paired_where_they_agree(sweeps):
     first, second = map(read_sweep, sweeps)
     both = matched(first, second)
     assert [(ours["trial"], theirs["trial"]) for ours, theirs in both] == [(0, 0), (1, 1)]
-    pairs = among([row | {"trial": (n, side)} for n, two in enumerate(both) for side, row in zip("AB", two)], "gain")
+    pairs = among(
+        [row | {"trial": (n, side)} for n, two in enumerate(both) for side, row in zip("AB", two)], "gain"
+    )
     assert all(pair.difference == 0 for pair in pairs if pair.first[0] == pair.second[0])
 
 
@@ -56,7 +58,9 @@ def test_a_single_seed_shows_nothing(tmp_path):
 def test_another_measure_is_refused(sweeps, tmp_path):
     changes = ("evaluate.think_tokens=4", "persona.sign=1")
     for number, change in enumerate(changes):
-        other = write_sweep(tmp_path / str(number), *SEEDS, *([change] if number == 0 else []), trials=TWO, name="other")
+        other = write_sweep(
+            tmp_path / str(number), *SEEDS, *([change] if number == 0 else []), trials=TWO, name="other"
+        )
         if number:
             path = other / "space.yaml"
             path.write_text(path.read_text().replace("sign: -1", "sign: 1"))

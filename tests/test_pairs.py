@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import nct, studentized_range, ttest_rel
 
 from steerheal.statistics import levels
-from steerheal.statistics.detect import POWER, in_words, least_significant, smallest_detectable
+from steerheal.statistics.detect import POWER, in_words, least_significant, seeds_to_settle, smallest_detectable
 from steerheal.statistics.means import Noise
 from steerheal.statistics.pairs import Pair, all_pairs, compare, compare_slopes, slope_pairs
 from steerheal.statistics.pareto import pareto_front
@@ -159,6 +159,15 @@ def test_more_seeds_find_less_and_one_seed_finds_nothing():
     found = [smallest_detectable(1.0, seeds, 4) for seeds in (2, 3, 5, 10)]
     assert found == sorted(found, reverse=True) and smallest_detectable(1.0, 1) is None
     assert smallest_detectable(2.0, 3, 4) == pytest.approx(2 * found[1])
+
+
+@pytest.mark.parametrize("k", (2, 6))
+def test_seeds_that_settle_find_the_difference_that_was_seen(k):
+    sd, seeds = 0.2, 3
+    reach = least_significant(Noise(sd, (k - 1) * (seeds - 1)), seeds, k)
+    found = [seeds_to_settle(difference, reach, seeds, k) for difference in (-1.0, 0.5, 0.2, 0.01)]
+    assert found[:3] == sorted(found[:3]) and found[0] > seeds and found[-1] is None
+    assert smallest_detectable(sd, found[2]) <= 0.2 < smallest_detectable(sd, seeds)
 
 
 def test_the_noise_floor_in_words():

@@ -22,7 +22,14 @@ from steerheal.errors import UserError
 ROOT = Path(__file__).parents[1]
 SEEDS = ("seeds=[0,1,2]", "rounds=2")
 HOSTILE = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
-FAMILIES = {"trait_coherence", "lam_gain", "lam_coherence", "lam_heal_loss", "rounds_gain", "rounds_coherence"}
+FAMILIES = {
+    "trait_coherence",
+    "lam_gain",
+    "lam_coherence",
+    "lam_heal_loss",
+    "rounds_gain",
+    "rounds_coherence",
+}
 FAMILIES |= {"filter", "heal_loss", "pressure"}
 
 
@@ -68,8 +75,21 @@ def page(whole):
 
 def test_the_parts_follow_from_the_question_to_the_next_run(page):
     assert page.anchors == [
-        "answer", "words", "leaderboard", "differences", "trade", "ladder", "rounds", "filter", "healing", "texts",
-        "completions", "canaries", "cost", "next", "settings",
+        "answer",
+        "words",
+        "leaderboard",
+        "differences",
+        "trade",
+        "ladder",
+        "rounds",
+        "filter",
+        "healing",
+        "texts",
+        "completions",
+        "canaries",
+        "cost",
+        "next",
+        "settings",
     ]
     assert "the plumbing holds" in page.text and "All 7 trials finished" in page.text
 
@@ -79,7 +99,7 @@ def test_every_trial_and_every_verdict_is_there(whole, page):
     assert len(sweep.rows) == len(TRIALS)
     assert {row["verdict"] for row in sweep.rows} == {"ok", "starved", "diverged", "failed"}
     for verdict in ("starved", "diverged", "failed"):
-        assert f"1 trial was {verdict}" in page.text
+        assert f"1 trial with the verdict {verdict}" in page.text
     assert "heal: <b>it was told to fail</b>" in page.text
     assert not re.search(r"\b(nan|NaN|null|inf)\b", page.text)
 
@@ -113,7 +133,9 @@ def test_a_run_of_an_older_version_lacks_parts_but_not_the_page(whole, page, tmp
     shutil.rmtree(old / "completions")
     (old / "about.json").unlink()
     lines = (old / "records.jsonl").read_text()
-    (old / "records.jsonl").write_text(lines.replace('"canary_base"', '"x"').replace('"canary_steered"', '"y"'))
+    (old / "records.jsonl").write_text(
+        lines.replace('"canary_base"', '"x"').replace('"canary_steered"', '"y"')
+    )
     assert set(page.anchors) - set(read(old).anchors) == {"texts", "completions", "filter"}
 
 
@@ -121,7 +143,9 @@ def test_one_seed_shows_no_difference_and_asks_for_three(tmp_path):
     folder = write_sweep(tmp_path)
     said = read(folder).text
     assert ONE_SEED in said and "seeds=[0,1,2]" in said
-    assert "Which differences are real" not in said and "tied" not in " ".join(filter(None, answer(read_sweep(folder))))
+    assert "Which differences are real" not in said and "tied" not in " ".join(
+        filter(None, answer(read_sweep(folder)))
+    )
 
 
 def test_a_half_finished_sweep_is_reported_as_far_as_it_is(tmp_path):
@@ -183,7 +207,9 @@ def test_only_markup_of_our_own_is_not_escaped():
 
 def test_what_to_run_next_can_be_run(tmp_path):
     for overrides in ((), SEEDS):
-        for step in next_steps(read_sweep(write_sweep(tmp_path / str(len(overrides)), *overrides, finished=4))):
+        for step in next_steps(
+            read_sweep(write_sweep(tmp_path / str(len(overrides)), *overrides, finished=4))
+        ):
             for line in (step.command or "").splitlines():
                 _, _, module, *words = shlex.split(line)
                 if module == "steerheal.tune":

@@ -55,7 +55,9 @@ api = pytest.importorskip("playwright.sync_api")
 def browser():
     """A headless Chromium that looks up no names."""
     with api.sync_playwright() as driver:
-        made = driver.chromium.launch(executable_path=CHROMIUM, args=["--host-resolver-rules=MAP * ~NOTFOUND"])
+        made = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--host-resolver-rules=MAP * ~NOTFOUND"]
+        )
         yield made
         made.close()
 
@@ -94,11 +96,11 @@ def test_nothing_overflows_is_fetched_or_goes_wrong(browser, address, width, the
 
 
 def picture(page):
-    """From the answer to the first figures, for the README."""
-    top = page.evaluate("document.querySelector('#leaderboard').getBoundingClientRect().top + scrollY")
-    page.set_viewport_size({"width": 1280, "height": 1500})
-    page.evaluate(f"scrollTo(0, {top})")
-    page.screenshot(path=PICTURE)
+    """From the leaderboard to the first figure, for the README."""
+    ends = [page.locator(f"#{name}").bounding_box() for name in ("leaderboard", "trade")]
+    top, bottom = ends[0]["y"], ends[1]["y"] + ends[1]["height"]
+    clip = {"x": 0, "y": top, "width": 1280, "height": bottom - top}
+    page.screenshot(path=PICTURE, clip=clip, full_page=True)
 
 
 @pytest.mark.parametrize("theme", THEMES)
@@ -112,7 +114,12 @@ def test_figures_follow_the_theme(browser, address):
     found = []
     for theme in THEMES:
         page, _ = opened(browser, address, 1280, theme)
-        found.append((page.evaluate(SERIES), page.evaluate("getComputedStyle(document.querySelector('svg text')).fill")))
+        found.append(
+            (
+                page.evaluate(SERIES),
+                page.evaluate("getComputedStyle(document.querySelector('svg text')).fill"),
+            )
+        )
         page.context.close()
     assert found[0][0] != found[1][0] and found[0][1] != found[1][1]
 

@@ -308,8 +308,8 @@ def test_only_a_sweep_that_has_trials_left_is_to_be_extended(trials, grid, expec
         tracker=SimpleNamespace(away=True),
     )
     commands = [how for _, how in conduct.next_steps(sweep, RunFolder(Path("runs/small")), [], "tune x --resume")]
-    assert commands[0] == "runs/small/trials.csv"
-    assert commands[1:] == ([f"tune x --resume --set trials={expected}"] if expected else [])
+    assert commands[0].endswith("-m analysis.report runs/small") and commands[1] == "runs/small/trials.csv"
+    assert commands[2:] == ([f"tune x --resume --set trials={expected}"] if expected else [])
 
 
 def test_help_teaches():

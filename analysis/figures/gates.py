@@ -34,14 +34,21 @@ def drops(sweep: Sweep) -> Figure | None:
         shares = [100 * counts[name] / counts.total() for _, counts in bars]
         shade = GRID if name == KEPT else SERIES[(place - 1) % len(SERIES)]
         hatch = "" if name == KEPT else HATCHES[(place - 1) % len(HATCHES)]
-        axes.bar(range(len(bars)), shares, 0.82, bottom, color=shade, hatch=hatch, edgecolor=INK, linewidth=0.5)
+        axes.bar(
+            range(len(bars)), shares, 0.82, bottom, color=shade, hatch=hatch, edgecolor=INK, linewidth=0.5
+        )
         bottom = [below + share for below, share in zip(bottom, shares)]
     axes.set_xticks(range(len(bars)), [label for label, _ in bars], rotation=55 if len(bars) > 6 else 0)
     axes.set(xlabel="dose: how much of the vector", ylabel="% of completions", ylim=(0, 100))
     axes.grid(axis="x", visible=False)
     handles = [Patch(facecolor=GRID, edgecolor=INK, label=KEPT)]
     handles += [
-        Patch(facecolor=SERIES[place % len(SERIES)], edgecolor=INK, hatch=HATCHES[place % len(HATCHES)], label=gate)
+        Patch(
+            facecolor=SERIES[place % len(SERIES)],
+            edgecolor=INK,
+            hatch=HATCHES[place % len(HATCHES)],
+            label=gate,
+        )
         for place, gate in enumerate(gates)
     ]
     key(axes, handles, 4)
@@ -60,6 +67,9 @@ def _binned(doses: dict[float, Counter]) -> list[tuple[str, Counter]]:
     size = -(-len(values) // MOST_BARS)
     groups = [values[begun : begun + size] for begun in range(0, len(values), size)]
     return [
-        (f"{group[0]:.2g}–{group[-1]:.2g}" if len(group) > 1 else f"{group[0]:.2g}", sum((doses[d] for d in group), Counter()))
+        (
+            f"{group[0]:.2g}–{group[-1]:.2g}" if len(group) > 1 else f"{group[0]:.2g}",
+            sum((doses[d] for d in group), Counter()),
+        )
         for group in groups
     ]

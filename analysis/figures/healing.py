@@ -41,10 +41,17 @@ def pressure(sweep: Sweep) -> Figure | None:
     drawn, axes = panel()
     handles = _lines(axes, sweep, chosen, "pressure", "step", "ratio")
     axes.axhline(1, color=INK, linewidth=0.9)
-    axes.annotate("as hard as the loss", (0, 1), xycoords=("axes fraction", "data"), xytext=(3, 3),
-                  textcoords="offset points", fontsize=8.5, color=MUTED)
+    axes.annotate(
+        "as hard as the loss",
+        (0, 1),
+        xycoords=("axes fraction", "data"),
+        xytext=(3, 3),
+        textcoords="offset points",
+        fontsize=8.5,
+        color=MUTED,
+    )
     axes.set_yscale("symlog", linthresh=0.01)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, max(3.0, axes.get_ylim()[1]))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="training step", ylabel="barrier's gradient / loss's gradient")
     key(axes, handles, 2)

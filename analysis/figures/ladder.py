@@ -28,12 +28,27 @@ def ladder(sweep: Sweep) -> list[Figure]:
     if len(strengths - {None}) < 2:
         return []
     wanted = (
-        ("lam_gain", "gain, nats", lambda record: record.get("gain"), "Trait that stays as the barrier grows.",
-         "A barrier that holds harder should leave less of the trait."),
-        ("lam_coherence", "coherence", lambda record: record.get("coherence"), "Coherence as the barrier grows.",
-         "This is what the barrier is for: does coherence rise with its strength?"),
-        ("lam_heal_loss", "held-out nll, nats per token", heal_loss, "How well the healed model learned the texts.",
-         "Loss on completions kept aside; a barrier that holds too hard cannot learn them."),
+        (
+            "lam_gain",
+            "gain, nats",
+            lambda record: record.get("gain"),
+            "Trait that stays as the barrier grows.",
+            "A barrier that holds harder should leave less of the trait.",
+        ),
+        (
+            "lam_coherence",
+            "coherence",
+            lambda record: record.get("coherence"),
+            "Coherence as the barrier grows.",
+            "This is what the barrier is for: does coherence rise with its strength?",
+        ),
+        (
+            "lam_heal_loss",
+            "held-out nll, nats per token",
+            heal_loss,
+            "How well the healed model learned the texts.",
+            "Loss on completions kept aside; a barrier that holds too hard cannot learn them.",
+        ),
     )
     figures = [_figure(sweep, *one) for one in wanted]
     return [figure for figure in figures if figure]
@@ -55,7 +70,11 @@ def _figure(sweep: Sweep, name: str, label: str, value: Value, shows: str, why: 
     ]
     if free.mean is not None:
         axes.axhline(free.mean, color=colour("nll"), linestyle=LINES[1], linewidth=1.3)
-        handles.append(Line2D([], [], color=colour("nll"), linestyle=LINES[1], label=f"nll, no barrier (mean of {free.n})"))
+        handles.append(
+            Line2D(
+                [], [], color=colour("nll"), linestyle=LINES[1], label=f"nll, no barrier (mean of {free.n})"
+            )
+        )
     axes.set(xscale="log", xlabel="lam, the strength of the barrier", ylabel=label)
     logarithmic(axes.xaxis)
     if label == "coherence":
@@ -79,11 +98,24 @@ def _series(axes, points: list[_Point], reg: str) -> None:
     for point in points:
         shade = colour(reg)
         axes.errorbar(
-            point.lam, point.value.mean, yerr=point.value.se, marker=SHAPES.get(reg, "D"), markersize=6, color=shade,
-            elinewidth=1, capsize=2, linestyle="",
+            point.lam,
+            point.value.mean,
+            yerr=point.value.se,
+            marker=SHAPES.get(reg, "D"),
+            markersize=6,
+            color=shade,
+            elinewidth=1,
+            capsize=2,
+            linestyle="",
         )
     for group in _steps(points):
-        axes.plot([p.lam for p in group], [p.value.mean for p in group], color=colour(reg), linestyle=line(reg), linewidth=1)
+        axes.plot(
+            [p.lam for p in group],
+            [p.value.mean for p in group],
+            color=colour(reg),
+            linestyle=line(reg),
+            linewidth=1,
+        )
 
 
 def _steps(points: list[_Point]) -> list[list[_Point]]:
@@ -92,5 +124,3 @@ def _steps(points: list[_Point]) -> list[list[_Point]]:
     for point in sorted(points, key=lambda point: point.lam):
         groups.setdefault(point.others, []).append(point)
     return [group for group in groups.values() if len(group) > 1 and group[0].lam < group[-1].lam]
-
-

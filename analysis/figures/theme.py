@@ -105,8 +105,13 @@ def key(axes: plt.Axes, handles: Sequence[Any], columns: int = 3) -> None:
     """The legend above the panel, where it covers nothing."""
     if handles:
         axes.legend(
-            handles=handles, ncols=columns, loc="lower left", bbox_to_anchor=(-0.02, 1.0), borderaxespad=0.2,
-            handlelength=1.6, columnspacing=1.0,
+            handles=handles,
+            ncols=columns,
+            loc="lower left",
+            bbox_to_anchor=(-0.02, 1.0),
+            borderaxespad=0.2,
+            handlelength=1.6,
+            columnspacing=1.0,
         )
 
 
