@@ -14,7 +14,7 @@ from typing import Any
 
 from rich.console import Console
 
-from steerheal import __version__, cli, goals, yaml_io
+from steerheal import __version__, cli, goals, racing, yaml_io
 from steerheal.actors import cluster as clusters
 from steerheal.actors import tuner
 from steerheal.actors.trial import Shared
@@ -64,7 +64,7 @@ def conduct(
     """
     store_root = str((folder.path.parent / "store").resolve())
     load = load or partial(load_worker, space, data, store_root)
-    display = Display(console or make_console(), space.trials, space.rounds * len(space.seeds))
+    display = Display(console or make_console(), space.trials)
     display.say(_title(space, folder, resuming))
     try:
         with clusters.Cluster(space.resources, load, store_root) as cluster:
@@ -75,8 +75,10 @@ def conduct(
             folder.describe(about.recorded)
             sweep = _prepare(space, folder, FolderStore(store_root), display, about)
             with display, _signals(sweep, display), _polling(cluster, sweep):
-                if sweep.unfinished():
+                while sweep.begin():
                     tuner.run(sweep, cluster.handles, Shared(data, model), space.resources.concurrent)
+                    if sweep.unfinished():
+                        break
             counts = cluster.snapshot()
             adapters = _adapters(sweep, folder, None if sweep.stopping else cluster.export)
     except KeyboardInterrupt:
@@ -107,7 +109,7 @@ def _prepare(space: Space, folder: RunFolder, store: FolderStore, display: Displ
 
 
 def _title(space: Space, folder: RunFolder, resuming: bool) -> str:
-    seeds = ", ".join(map(str, space.seeds))
+    seeds = ", ".join(map(str, space.seeds)) + (" (a race)" if space.racing else "")
     state = f"resumes {folder.path}" if resuming else f"runs into {folder.path}"
     trials = f"{space.trials} trial{'s' if space.trials > 1 else ''}"
     rounds = f"{space.rounds} round{'s' if space.rounds > 1 else ''}"
@@ -217,6 +219,9 @@ def _conclude(
         display.console.print(leaderboard(rows, order, tied=marks, objective=objective))
     if noise := noise_in_words(rows):
         display.say(noise)
+    if rows and sweep.space.racing:
+        for line in racing.in_words(rows, folder.records, sweep.space.seeds, objective):
+            display.say(line)
     display.say(_shares(counts))
     if sweep.stopping:
         display.say(f"{sweep.reason}: {len(rows)} of {sweep.space.trials} trials are finished; go on with")

@@ -59,12 +59,11 @@ def make_console() -> Console:
 
 
 class Display:
-    """The sweep's face. `width` of a trial's work is rounds × seeds records."""
+    """The sweep's face."""
 
-    def __init__(self, console: Console, total: int, records_per_trial: int):
+    def __init__(self, console: Console, total: int):
         self.console = console
         self.total = total
-        self.records_per_trial = records_per_trial
         self.lock = threading.RLock()
         self.running: dict[int, dict[str, Any]] = {}
         self.finished: list[dict] = []
@@ -107,10 +106,10 @@ class Display:
             self.before = len(rows)
             self.bars.update(self.bar, completed=len(rows))
 
-    def started(self, number: int, params: Mapping[str, Any]) -> None:
-        """A trial's process was asked for."""
+    def started(self, number: int, params: Mapping[str, Any], records: int) -> None:
+        """A trial's process was asked for; it is to report so many records (rounds × seeds)."""
         with self.lock:
-            self.running[number] = {"params": params, "records": 0, "last": None, "since": time.monotonic()}
+            self.running[number] = {"params": params, "records": 0, "of": records, "last": None}
 
     def heard(self, number: int, record: Mapping[str, Any]) -> None:
         """A round of one seed has ended."""
@@ -120,10 +119,10 @@ class Display:
                 self.running[number]["last"] = record
 
     def ended(self, row: dict) -> None:
-        """A trial has ended: its line."""
+        """A trial has ended, perhaps not for the first time: its line."""
         with self.lock:
             self.running.pop(row["trial"], None)
-            self.finished.append(row)
+            self.finished = [known for known in self.finished if known["trial"] != row["trial"]] + [row]
             self.bars.update(self.bar, completed=len(self.finished), eta=self._eta())
         self.say(trial_line(row, self.total))
 
@@ -160,7 +159,7 @@ class Display:
                 table.add_row(
                     str(number),
                     params_text(state["params"]),
-                    f"{state['records']}/{self.records_per_trial}",
+                    f"{state['records']}/{state['of']}",
                     " ".join(self.clients.get(f"trial {number}", {})) or "waits",
                     figure(last.get("gain")),
                     figure(last.get("coherence"), 4),

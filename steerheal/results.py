@@ -25,6 +25,9 @@ SPACE = "space.yaml"
 TRIALS = "trials.jsonl"
 RECORDS = "records.jsonl"
 ABOUT = "about.json"
+HEATS = "race.jsonl"
+# What the tables show of a race's winner on fresh seeds.
+REMEASURED = ("verdict", "gain", "coherence", "slope", "n")
 # Names in tune_runs that are no runs.
 RESERVED = ("store", "mlflow", "README.md")
 
@@ -90,9 +93,10 @@ class RunFolder:
 
     @property
     def records(self) -> list[dict]:
-        """One row per trial, seed and round of finished trials."""
-        known = {row["trial"] for row in self.trials}
-        return [row for row in read_lines(self.path / RECORDS) if row["trial"] in known]
+        """One row per trial, seed and round, of the seeds that finished trials say they ran."""
+        known = {row["trial"]: row for row in self.trials}
+        rows = read_lines(self.path / RECORDS)
+        return [row for row in rows if row["trial"] in known and _ran(known[row["trial"]], row["seed"])]
 
     def completions(self, number: int) -> Path:
         """Where a trial's completions are."""
@@ -117,6 +121,16 @@ class RunFolder:
         if rows != read_lines(self.path / RECORDS) or not (self.path / RECORDS).exists():
             write_jsonl(self.path / RECORDS, rows)
 
+    @property
+    def heats(self) -> list[dict[int, list[int]]]:
+        """A race's heats so far, after the first, which all trials run: trial → the seeds that it was given."""
+        lines = read_lines(self.path / HEATS)
+        return [{int(number): seeds for number, seeds in line["trials"].items()} for line in lines]
+
+    def plan(self, heat: Mapping[int, list[int]]) -> None:
+        """A race's next heat, written down before it begins, so that a resumed race goes on with the same."""
+        append_lines(self.path / HEATS, [{"heat": len(self.heats) + 2, "trials": heat}])
+
     def finish(
         self,
         row: Mapping,
@@ -124,12 +138,21 @@ class RunFolder:
         completions: Iterable[Mapping],
         answers: Iterable[Mapping] = (),
     ) -> None:
-        """A trial has ended: its completions, its canaries' answers, its rounds, then the line that counts, then the tables."""
+        """A trial has ended: its completions, its canaries' answers, its new rounds, then the line that counts, then
+        the tables.
+
+        A trial that has run before gets its line replaced, all lines at once.
+        """
         number = row["trial"]
         write_jsonl(self.completions(number), [finite(line) for line in completions])
         write_jsonl(self.answers(number), [finite(line) for line in answers])
         append_lines(self.path / RECORDS, ({"trial": number} | record for record in records))
-        append_lines(self.path / TRIALS, [row])
+        known = read_lines(self.path / TRIALS)
+        if any(line["trial"] == number for line in known):
+            lines = [finite(row) if line["trial"] == number else line for line in known]
+            write_jsonl(self.path / TRIALS, lines)
+        else:
+            append_lines(self.path / TRIALS, [row])
         self.write_tables()
 
     def write_tables(self) -> None:
@@ -146,6 +169,11 @@ class RunFolder:
         write_bytes(self.path / "trials.parquet", table.to_parquet(index=False))
 
 
+def _ran(row: Mapping, seed: int) -> bool:
+    """Whether a finished trial says that it ran on a seed; a sweep of before there were races does not say."""
+    return "ran" not in row or seed in row["ran"] or seed in row["fresh"]
+
+
 def flat_row(row: Mapping) -> dict[str, Any]:
     """A trial's row as the tables hold it: number, parameters, verdict and figures, and where its rounds are
     told.
@@ -155,6 +183,8 @@ def flat_row(row: Mapping) -> dict[str, Any]:
     }
     figures = {name: value for name, value in row["summary"].items() if isinstance(value, int | float | str)}
     figures |= {name: None for name, value in row["summary"].items() if value is None}
+    again = row.get("remeasured") or {}
+    figures |= {f"remeasured_{name}": again.get(name) for name in REMEASURED if again}
     return (
         {"trial": row["trial"], "verdict": row["verdict"]}
         | params

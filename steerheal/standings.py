@@ -26,7 +26,10 @@ USUAL_SEEDS = 3
 
 
 def ranking(rows: Sequence[Row], objective: Objective = SLOPE) -> list[int]:
-    """Trial numbers, best first; under `pareto` those on the front of the means before those behind it."""
+    """Trial numbers, best first; under `pareto` those on the front of the means before those behind it.
+
+    In a race a trial that went further comes first, since figures over different seeds do not compare.
+    """
     front: set[int] = set()
     if objective.kind == "pareto":
         fit = {row["trial"]: row["summary"] for row in rows if feasible(row, objective)}
@@ -35,7 +38,7 @@ def ranking(rows: Sequence[Row], objective: Objective = SLOPE) -> list[int]:
 
     def key(row: Row) -> tuple:
         constraint, *figures = rank_key(row["verdict"], row["summary"], objective)
-        return constraint, row["trial"] not in front, *figures, row["trial"]
+        return constraint, -len(row.get("ran", ())), row["trial"] not in front, *figures, row["trial"]
 
     return [row["trial"] for row in sorted(rows, key=key)]
 

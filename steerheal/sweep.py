@@ -7,9 +7,10 @@ doubles nothing.
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from steerheal import goals
+from steerheal import goals, objective, racing
 from steerheal.config.space import Space
 from steerheal.files import read_jsonl
 from steerheal.live import Display
@@ -41,6 +42,9 @@ class Sweep:
         self.display, self.tracker = display, tracker
         self.stopping = False
         self.reason: str | None = None
+        self.seeds: dict[int, Sequence[int]] = {}
+        self.before: dict[int, dict] = {}
+        self.again: list[int] = []
         self.params: dict[int, dict] = {}
         self.settings: dict[int, str] = {}
         self.records: dict[int, dict[tuple[int, int], dict]] = {}
@@ -49,27 +53,44 @@ class Sweep:
 
     def recover(self) -> None:
         """Take up what earlier runs of this sweep finished."""
-        rows = [row for row in self.folder.trials if row["trial"] < self.study.trials]
+        rows = self._rows()
         self.study.recover({row["trial"]: (row["params"], _standing(row)) for row in rows})
         self.display.recovered(rows)
 
+    def begin(self) -> bool:
+        """Decide what runs now: the trials that have not finished, else a race's next heat. False: nothing."""
+        rows = self._rows()
+        done = {row["trial"]: row for row in rows}
+        missing = [number for number in range(self.study.trials) if number not in done]
+        heat = dict.fromkeys(missing, self.space.first_seeds)
+        if not missing and self.space.racing:
+            heat = self._heat(rows)
+        self.seeds, self.before = heat, {number: done[number] for number in heat if number in done}
+        self.again = list(self.before)
+        return bool(heat) and not self.stopping
+
     def unfinished(self) -> list[int]:
         """The trials to run: those that were interrupted come before those that were never begun."""
-        done = {row["trial"] for row in self.display.finished}
-        return [number for number in range(self.study.trials) if number not in done]
+        return list(self.seeds)
 
     def ready(self) -> list[tuple[int, str]]:
-        """What the study proposes now."""
+        """What the study proposes now, and what runs again."""
         found = []
         while not self.stopping and (asked := self.study.ask()) is not None:
-            number = asked.number
-            self.params[number], self.records[number] = asked.params, {}
-            self.since[number] = time.monotonic()
-            self.display.started(number, asked.params)
-            self.tracker.started(number, in_force(self.space, asked.params))
-            self.settings[number] = self.space.trial(asked.params).model_dump_json()
-            found.append((number, self.settings[number]))
+            found.append(self._start(asked.number, asked.params))
+        while not self.stopping and self.again:
+            number = self.again.pop(0)
+            found.append(self._start(number, self.before[number]["params"]))
         return found
+
+    def _start(self, number: int, params: dict) -> tuple[int, str]:
+        self.params[number], self.records[number] = params, {}
+        self.since[number] = time.monotonic()
+        self.display.started(number, params, self.space.rounds * len(self.seeds[number]))
+        self.tracker.started(number, in_force(self.space, params))
+        trial = self.space.trial(params).model_copy(update={"seeds": tuple(self.seeds[number])})
+        self.settings[number] = trial.model_dump_json()
+        return number, self.settings[number]
 
     def heard(self, number: int, message: Mapping[str, Any]) -> None:
         """A round's record, or the trial's outcome. A trial begun again repeats its first records."""
@@ -98,14 +119,18 @@ class Sweep:
         records = [
             self.records[number][mark] for mark in sorted(self.records[number], key=lambda mark: mark[::-1])
         ]
-        row = self._row(number, outcome, records)
+        earlier = self._earlier(number)
+        row = self._row(number, outcome, records, earlier)
         try:
-            self.folder.finish(row, records, self._completions(records), self._answers(records))
+            every = [*earlier, *records]
+            self.folder.finish(row, records, self._completions(every), self._answers(every))
         except OSError as error:
             self.stop(f"{self.folder.path}: cannot be written ({error.strerror})")
             self.display.dropped(number)
             return
-        self.study.tell(number, _standing(row))
+        if number not in self.before:
+            self.study.tell(number, _standing(row))
+        del self.seeds[number]
         self.display.ended(row)
         self.tracker.ended(row, [self.folder.completions(number)])
 
@@ -114,22 +139,58 @@ class Sweep:
         self.reason = self.reason or reason
         self.stopping = True
 
-    def _row(self, number: int, outcome: Mapping[str, Any], records: Sequence[Mapping]) -> dict:
-        """The trial's line: parameters, verdict, figures, and per seed the history of its student."""
-        summary = finite(outcome.get("summary") or {})
-        verdict = summary.get("verdict", FAILED)
+    def _rows(self) -> list[dict]:
+        return [row for row in self.folder.trials if row["trial"] < self.study.trials]
+
+    def _heat(self, rows: Sequence[Mapping]) -> dict[int, list[int]]:
+        """What is left of the heat that was written down last, else the next one; empty when the race is over."""
+        ran = {row["trial"]: {*row["ran"], *row["fresh"]} for row in rows}
+        for heat in self.folder.heats[-1:]:
+            if left := {number: seeds for number, seeds in heat.items() if not ran[number].issuperset(seeds)}:
+                return left
+        seeds, wanted = self.space.seeds, self.space.objective
+        heat = racing.next_heat(rows, seeds, wanted) or racing.last_lap(rows, seeds, wanted)
+        if heat:
+            self.folder.plan(heat)
+            self.display.say(f"heat {1 + len(self.folder.heats)}: {racing.heat_in_words(heat)}")
+        return heat
+
+    def _earlier(self, number: int) -> list[dict]:
+        """The rounds of seeds that a trial has run before."""
+        return [row for row in self.folder.records if row["trial"] == number] if number in self.before else []
+
+    def _row(
+        self, number: int, outcome: Mapping[str, Any], records: Sequence[Mapping], earlier: Sequence[Mapping]
+    ) -> dict:
+        """The trial's line: parameters, verdict, figures, and per seed the history of its student.
+
+        A trial that has run before keeps its standing with the searcher; its figures are those of all its seeds,
+        those on fresh ones apart.
+        """
+        before, seeds = self.before.get(number), list(self.seeds[number])
+        fresh = seeds if before and not {*seeds} & {*self.space.seeds} else []
         floor = self.space.settings.evaluate.min_gain
+        summary = finite(outcome.get("summary") or {})
+        if before and summary and not fresh:
+            summary = finite(objective.summarise([*earlier, *records], floor))
+        remeasured = summary or {"verdict": FAILED, "error": outcome.get("failure")}
+        summary = before["summary"] if fresh else summary
+        verdict = summary.get("verdict", FAILED)
         standing = goals.standing(verdict, summary, self.space.objective, floor)
+        students = {str(record["seed"]): record["student"] for record in (*earlier, *records)}
         return {
             "trial": number,
             "params": finite(self.params[number]),
             "verdict": verdict,
             "summary": summary,
-            "standing": {"values": list(standing.values), "constraint": standing.constraint},
-            "message": outcome.get("failure") or summary.get("error") or "",
-            "seconds": round(time.monotonic() - self.since[number], 3),
+            "standing": before["standing"] if before else asdict(standing),
+            "message": (None if fresh else outcome.get("failure")) or summary.get("error") or "",
+            "seconds": round(time.monotonic() - self.since[number] + (before["seconds"] if before else 0.0), 3),
             "seeds": len(self.space.seeds),
-            "students": {str(record["seed"]): record["student"] for record in records if record["student"]},
+            "ran": (before["ran"] if before else []) + ([] if fresh else seeds),
+            "fresh": fresh,
+            **({"remeasured": remeasured} if fresh else {}),
+            "students": {seed: student for seed, student in students.items() if student},
         }
 
     def _completions(self, records: Sequence[Mapping]) -> list[dict]:

@@ -23,12 +23,12 @@ def console(terminal=False):
 
 def test_one_plain_line_per_finished_trial_when_piped():
     screen = console()
-    with Display(screen, total=2, records_per_trial=1) as display:
-        display.started(3, ROW["params"])
+    with Display(screen, total=2) as display:
+        display.started(3, ROW["params"], 4)
         display.heard(3, {"gain": 0.5, "coherence": 0.99})
         display.update({"trial 3": {"heal": 1}}, [{"stage": "heal", "jobs": 1, "done": 1, "total": 9}])
         display.ended(ROW)
-        display.started(4, FAILED["params"])
+        display.started(4, FAILED["params"], 4)
         display.ended(FAILED)
     lines = screen.file.getvalue().splitlines()
     assert len(lines) == 2 and "\x1b" not in "".join(lines)
@@ -42,8 +42,8 @@ def test_one_plain_line_per_finished_trial_when_piped():
 
 def test_a_live_table_on_a_terminal():
     screen = console(terminal=True)
-    with Display(screen, total=2, records_per_trial=4) as display:
-        display.started(3, ROW["params"])
+    with Display(screen, total=2) as display:
+        display.started(3, ROW["params"], 4)
         display.heard(3, {"gain": 0.5, "coherence": 0.99})
         display.update({"trial 3": {"heal": 1}}, [{"stage": "heal", "jobs": 8, "done": 20, "total": 90}])
         display.live.refresh()
@@ -53,13 +53,13 @@ def test_a_live_table_on_a_terminal():
 
 def test_markup_in_a_message_is_text():
     screen = console()
-    with Display(screen, total=1, records_per_trial=1) as display:
+    with Display(screen, total=1) as display:
         display.ended(FAILED | {"message": "bad [bold]key[/bold] and [/]"})
     assert "[bold]key[/bold] and [/]" in screen.file.getvalue()
 
 
 def test_time_left_counts_only_what_this_run_did():
-    display = Display(console(), total=10, records_per_trial=1)
+    display = Display(console(), total=10)
     display.recovered([ROW] * 5)
     assert display._eta() == ""
     display.began -= 60

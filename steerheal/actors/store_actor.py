@@ -130,9 +130,10 @@ class StoreActor:
         return self.posted.setdefault(number, asyncio.get_running_loop().create_future())
 
     async def post(self, number: int, settings: str) -> None:
-        """A trial's settings are known."""
-        if not self._settings(number).done():
-            self._settings(number).set_result(settings)
+        """A trial's settings are known; those of an earlier run of the same trial are forgotten."""
+        if self._settings(number).done():
+            del self.posted[number]
+        self._settings(number).set_result(settings)
 
     async def settings(self, number: int) -> str:
         """A trial's settings, when they are known."""

@@ -10,9 +10,13 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol
 
+import ray
 from ray import tune
+from ray.exceptions import RayActorError
 from ray.tune.execution import class_cache
 from ray.tune.search import Searcher
 
@@ -110,12 +114,20 @@ class CourseStopper(Outside, tune.Stopper):
         return self.course.stopping
 
 
+def _post(handles: Handles, number: int, settings: str) -> None:
+    """Wait until the settings have arrived: a trial that runs again must not find those of its first run. A
+    store actor that is away has forgotten them, and is reminded when it is back.
+    """
+    with suppress(RayActorError):
+        ray.get(handles.store.post.remote(number, settings))
+
+
 def run(course: Course, handles: Handles, shared: Any, concurrent: int) -> None:
     """Run the course's trials, `concurrent` at a time, until they have ended or the course stops."""
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(concurrent)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     logging.getLogger("ray.train").setLevel(logging.CRITICAL)
-    searcher = CourseSearcher(course, handles.store.post.remote, concurrent)
+    searcher = CourseSearcher(course, partial(_post, handles), concurrent)
     trainable = tune.with_resources(
         tune.with_parameters(trial_function, handles=handles, shared=shared), {"cpu": 1}
     )

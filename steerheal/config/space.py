@@ -52,6 +52,7 @@ class SpaceFile(Frozen):
     trials: count(1, 100_000) | None = None
     rounds: Rounds = 1
     seeds: Seeds = (0,)
+    repeats: Literal["all", "race"] = "all"
     stop: Stop = Stop()
     resources: Resources = Resources()
 
@@ -73,9 +74,20 @@ class Space:
     trials_asked: int | None
     rounds: int
     seeds: tuple[int, ...]
+    repeats: str
     stop: Stop
     resources: Resources
     path: Path = field(compare=False)
+
+    @property
+    def racing(self) -> bool:
+        """Whether trials earn their seeds (`racing`) instead of running on all of them."""
+        return self.repeats == "race"
+
+    @property
+    def first_seeds(self) -> tuple[int, ...]:
+        """What every trial runs on before anything is known of it."""
+        return self.seeds[:1] if self.racing else self.seeds
 
     @property
     def trials(self) -> int:
@@ -166,6 +178,7 @@ class Space:
             "trials": self.trials_asked,
             "rounds": self.rounds,
             "seeds": list(self.seeds),
+            "repeats": self.repeats,
             "stop": self.stop.model_dump(),
             "resources": self.resources.model_dump(),
         }
@@ -224,6 +237,7 @@ def _resolve(file: SpaceFile, raw: dict, path: Path) -> Space:
         trials_asked=file.trials,
         rounds=file.rounds,
         seeds=file.seeds,
+        repeats=file.repeats,
         stop=file.stop,
         resources=resources,
         path=path,
@@ -232,6 +246,12 @@ def _resolve(file: SpaceFile, raw: dict, path: Path) -> Space:
     check_space(space.dimensions, fixed, where)
     if space.sampler == "grid":
         space.grid()
+    if space.racing and len(space.seeds) < 2:
+        what = "a race gives seeds to some trials, and there is one seed"
+        raise refusal(where, "repeats", what, "list more seeds, or write repeats: all")
+    if space.racing and space.objective.kind == "pareto":
+        what = "a race has one winner, and a front has many"
+        raise refusal(where, "repeats", what, "use objective slope or trait_at_coherence, or repeats: all")
     return space
 
 

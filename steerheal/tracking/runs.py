@@ -35,7 +35,7 @@ class Runs:
         self.folder, self.uri, self.experiment, self.about = folder, uri, experiment, about
         self.client = MlflowClient(tracking_uri=uri)
         self.ids: dict[str, Any] = {"key": uuid.uuid4().hex[:8], "parent": None, "trials": {}, "seeds": {}}
-        self.ids |= {"references": {}, "rounds": {}, "ended": [], "ranks": {}, "registered": None}
+        self.ids |= {"references": {}, "rounds": {}, "ended": {}, "ranks": {}, "registered": None}
         self.experiment_id = ""
         self.params: dict[int, dict[str, Any]] = {}
 
@@ -68,7 +68,7 @@ class Runs:
             made = view.view(self.about.title, self.sweep, self.about.dimensions, int(time.time() * 1000))
             self.client.set_experiment_tag(self.experiment_id, view.TAG + self.ids["key"], made)
         for row in finished:
-            if row["trial"] not in self.ids["ended"]:
+            if self.ids["ended"].get(str(row["trial"])) != _seeds_run(row):
                 self.started(row["trial"], row["params"])
                 for record in row["records"]:
                     self.round(row["trial"], record, row["seeds"])
@@ -101,16 +101,18 @@ class Runs:
         """A trial's verdict and figures, and each seed's."""
         run = self.ids["trials"][str(row["trial"])]
         figures = final_metrics(row["summary"]) | {"seconds": row["seconds"]}
+        again = row.get("remeasured") or {}
+        figures |= {f"remeasured/{name}": value for name, value in final_metrics(again).items()}
         self._log(run, [(name, 0, value) for name, value in figures.items()])
         if row["message"]:
             self.client.set_tag(run, "message", row["message"][:500])
         for path in files:
             self.client.log_artifact(run, str(path))
-        for seed, fate in (row["summary"].get("seeds") or {}).items():
+        for seed, fate in _fates(row).items():
             if own := self.ids["seeds"].get(f"{row['trial']}/{seed}"):
                 self._finish(own, fate)
         self._finish(run, row["verdict"])
-        self.ids["ended"].append(row["trial"])
+        self.ids["ended"][str(row["trial"])] = _seeds_run(row)
         self._save()
 
     def reference(self, name: str, figures: dict[str, Any]) -> None:
@@ -204,6 +206,16 @@ class Runs:
 
     def _save(self) -> None:
         write_json(self.folder / REMEMBERED, self.ids)
+
+
+def _fates(row: Mapping[str, Any]) -> dict[str, str]:
+    """How each seed of a trial ended, those on which a race's winner ran again included."""
+    return (row["summary"].get("seeds") or {}) | ((row.get("remeasured") or {}).get("seeds") or {})
+
+
+def _seeds_run(row: Mapping[str, Any]) -> int:
+    """By which a trial that has run again is told from what MLflow knows of it."""
+    return len(_fates(row))
 
 
 def _dataset(data: Any) -> DatasetInput:
