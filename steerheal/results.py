@@ -22,7 +22,7 @@ SPACE = "space.yaml"
 TRIALS = "trials.jsonl"
 RECORDS = "records.jsonl"
 # Names in tune_runs that are no runs.
-RESERVED = ("store", "mlflow", "README.md")
+RESERVED = ("store", "mlflow", "judgements", "README.md")
 
 
 def finite(value: Any) -> Any:
