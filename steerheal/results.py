@@ -29,7 +29,7 @@ HEATS = "race.jsonl"
 # What the tables show of a race's winner on fresh seeds.
 REMEASURED = ("verdict", "gain", "coherence", "slope", "n")
 # Names in tune_runs that are no runs.
-RESERVED = ("store", "mlflow", "README.md")
+RESERVED = ("store", "mlflow", "judgements", "README.md")
 
 
 def finite(value: Any) -> Any:
