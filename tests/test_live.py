@@ -60,11 +60,18 @@ def test_markup_in_a_message_is_text():
 
 def test_time_left_counts_only_what_this_run_did():
     display = Display(console(), total=10)
-    display.recovered([ROW] * 5)
+    display.recovered([ROW | {"trial": number} for number in range(4, 9)])
     assert display._eta() == ""
     display.began -= 60
     display.ended(ROW)
     assert display._eta() == "about 4 min 00 s left"
+
+
+def test_a_trial_that_runs_again_is_still_one_trial():
+    display = Display(console(), total=2)
+    display.recovered([ROW, FAILED])
+    display.ended(ROW | {"seconds": 9.0})
+    assert [row["trial"] for row in display.finished] == [4, 3] and display._eta() == ""
 
 
 def test_leaderboard_shows_what_there_is():

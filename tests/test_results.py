@@ -57,6 +57,27 @@ def test_the_tables_say_who_is_tied_with_the_best(folder):
     assert pandas.read_parquet(folder.path / "trials.parquet")["tied"].tolist() == [True, True, False]
 
 
+def test_a_trial_that_runs_again_keeps_one_line_and_its_rounds_accumulate(folder):
+    folder.finish(row(0) | {"ran": [0], "fresh": []}, [{"seed": 0, "round": 0}], [])
+    folder.finish(row(1) | {"ran": [0], "fresh": []}, [{"seed": 0, "round": 0}], [])
+    folder.finish(row(0, gain=0.7) | {"ran": [0, 1], "fresh": []}, [{"seed": 1, "round": 0}], [])
+    assert [(line["trial"], line["ran"]) for line in folder.trials] == [(0, [0, 1]), (1, [0])]
+    assert [(line["trial"], line["seed"]) for line in folder.records] == [(0, 0), (1, 0), (0, 1)]
+
+
+def test_rounds_of_a_heat_that_was_interrupted_are_dropped(folder):
+    folder.finish(row(0) | {"ran": [0], "fresh": []}, [{"seed": 0, "round": 0}], [])
+    append_lines(folder.path / "records.jsonl", [{"trial": 0, "seed": 1, "round": 0}])
+    folder.recover()
+    assert [line["seed"] for line in read_lines(folder.path / "records.jsonl")] == [0]
+
+
+def test_a_heat_is_written_down_before_it_runs(folder):
+    folder.plan({3: [1], 12: [1, 2]})
+    folder.plan({3: [2]})
+    assert folder.heats == [{3: [1], 12: [1, 2]}, {3: [2]}]
+
+
 def test_every_torn_end_is_dropped_and_cut_before_the_next_line(tmp_path):
     path = tmp_path / "lines.jsonl"
     append_lines(path, [{"a": 1}, {"b": "é"}])

@@ -17,7 +17,7 @@ MODELS = sorted(path.stem for path in SHIPPED_MODELS.glob("*.yaml"))
 
 
 def test_the_questions_are_all_there():
-    assert {"barrier", "doses", "loop", "regularisers", "noise_floor", "quick"} <= set(NAMES)
+    assert {"barrier", "doses", "loop", "regularisers", "noise_floor", "race", "quick"} <= set(NAMES)
     assert {"gemma-3-4b-it", "Qwen3-4B", "Llama-3.1-8B-Instruct"} <= set(MODELS)
 
 
