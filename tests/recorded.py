@@ -46,10 +46,11 @@ def write_sweep(
     folder.describe(about_sweep(space, data, folder.path / "space.yaml", "fake").recorded)
     asked = [SimpleNamespace(number=number, params=params) for number, params in enumerate(trials)]
     queue = iter([*asked, None])
-    study = SimpleNamespace(ask=lambda: next(queue), tell=lambda *_: None)
+    study = SimpleNamespace(ask=lambda: next(queue), tell=lambda *_: None, trials=len(trials))
     nothing = dict.fromkeys(("started", "round", "reference", "ended"), lambda *_: None)
-    display = Display(Console(file=io.StringIO()), len(trials), 1)
+    display = Display(Console(file=io.StringIO()), len(trials))
     sweep = Sweep(space, folder, study, worker.store, display, SimpleNamespace(**nothing))
+    sweep.begin()
     for number, _ in sweep.ready()[:finished]:
         run_one(sweep, number, data, LocalStages(worker))
     return folder.path
