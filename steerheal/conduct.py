@@ -20,6 +20,7 @@ from steerheal.actors import tuner
 from steerheal.actors.trial import Shared
 from steerheal.config.space import Space
 from steerheal.errors import UserError
+from steerheal.exposure import risks
 from steerheal.export import Export, Exported, write_adapters
 from steerheal.live import Display, duration, leaderboard, make_console
 from steerheal.results import SPACE, RunFolder
@@ -66,6 +67,8 @@ def conduct(
     load = load or partial(load_worker, space, data, store_root)
     display = Display(console or make_console(), space.trials)
     display.say(_title(space, folder, resuming))
+    for risk in risks(os.environ, Path.home()):
+        display.say(f"warning: {risk}")
     try:
         with clusters.Cluster(space.resources, load, store_root) as cluster:
             model = _loaded(cluster, folder)

@@ -1,9 +1,11 @@
 """The content-addressed store: one folder per artefact, whole or absent, with digests beside the files.
 
-`root/ab/abcdef…/` holds an artefact's files and `manifest.json` (stage, summary, seconds, sha256 of every file).
+`root/ab/abcdef…/` holds an artefact's files and `manifest.json` (stage, summary, seconds, sha256 of every file, and of
+these entries themselves).
 It is written in a folder aside and renamed into place, so a reader never sees half an artefact.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -34,6 +36,8 @@ class FolderStore:
         folder = self.folder(key)
         try:
             manifest = json.loads((folder / MANIFEST).read_text())
+            if manifest.pop("sha256") != _digest(manifest):
+                raise ValueError("its manifest's digest differs")
             if key not in self._checked and any(
                 sha256(folder / name) != digest for name, digest in manifest["files"].items()
             ):
@@ -43,7 +47,7 @@ class FolderStore:
                 return None
             self._set_aside(key, "a file is missing")
             return None
-        except (ValueError, KeyError, TypeError) as damage:
+        except (ValueError, KeyError, TypeError, AttributeError) as damage:
             self._set_aside(key, str(damage))
             return None
         self._checked.add(key)
@@ -58,9 +62,8 @@ class FolderStore:
             for name, payload in files.items():
                 write_bytes(aside / name, payload)
             digests = {name: sha256(aside / name) for name in files}
-            write_json(
-                aside / MANIFEST, {"stage": stage, "summary": summary, "seconds": seconds, "files": digests}
-            )
+            manifest = {"stage": stage, "summary": summary, "seconds": seconds, "files": digests}
+            write_json(aside / MANIFEST, manifest | {"sha256": _digest(manifest)})
             try:
                 os.rename(aside, folder)
             except OSError:
@@ -78,3 +81,9 @@ class FolderStore:
         target = Path(tempfile.mkdtemp(dir=shelf, prefix=f"{key[:12]}-"))
         os.rename(self.folder(key), target / key)
         print(f"store: {self.folder(key)}: {damage}; moved to {target}, it will be computed again", flush=True)
+
+
+def _digest(manifest: Mapping) -> str:
+    """Of a manifest's entries, the same before and after JSON (whose keys are all text)."""
+    read_back = json.loads(json.dumps(manifest))
+    return hashlib.sha256(json.dumps(read_back, sort_keys=True).encode()).hexdigest()

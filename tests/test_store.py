@@ -22,6 +22,11 @@ def test_what_was_put_is_what_is_got(tmp_path):
     assert (FolderStore(tmp_path).folder(KEY) / "weights.bin").read_bytes() == b"payload"
 
 
+def test_a_summary_is_got_as_json_holds_it(tmp_path):
+    FolderStore(tmp_path).put(KEY, "heal", {}, {"steps": {10: (1, 2), 9: ()}}, seconds=2.0)
+    assert FolderStore(tmp_path).get(KEY).summary == {"steps": {"10": [1, 2], "9": []}}
+
+
 def test_absent_is_none(tmp_path):
     assert FolderStore(tmp_path).get(KEY) is None
 

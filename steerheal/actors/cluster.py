@@ -12,10 +12,12 @@ import shlex
 import sys
 import uuid
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import ray
+from ray._private import services
 from ray.exceptions import RayActorError, RayError
 
 from steerheal.actors.stage_actor import StageActor, Worker
@@ -166,14 +168,28 @@ def start_ray(resources: Resources) -> None:
     if resources.placement == "process":
         placed = os.cpu_count() or 1
     # Logical CPUs: every trial's process takes one, although it mostly waits.
-    ray.init(
-        address="local",
-        num_cpus=int(placed + 0.999) + resources.concurrent,
-        include_dashboard=False,
-        object_store_memory=OBJECT_STORE_BYTES,
-        runtime_env=WORKERS,
-        **quiet,
-    )
+    with _own_process_groups():
+        ray.init(
+            address="local",
+            num_cpus=int(placed + 0.999) + resources.concurrent,
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            runtime_env=WORKERS,
+            **quiet,
+        )
+
+
+@contextlib.contextmanager
+def _own_process_groups() -> Iterator[None]:
+    """A signal to the sweep's process group (timeout, a batch system) is then for the driver, which ends Ray in good
+    order; it would wait a minute for servers that the signal had ended. If the driver dies, the kernel ends them.
+    """
+    plain = services.ConsolePopen
+    services.ConsolePopen = partial(plain, process_group=0)
+    try:
+        yield
+    finally:
+        services.ConsolePopen = plain
 
 
 def _join(address: str, quiet: dict[str, Any]) -> None:

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 
 from steerheal.errors import UserError
+from steerheal.students.peft_files import CONFIG_FILE, WEIGHTS_FILE, open_weights, read_config
+from steerheal.yaml_io import one_line
 
-CONFIG_FILE = "adapter_config.json"
-WEIGHTS_FILE = "adapter_model.safetensors"
 PREFIX = "base_model.model."
+A_KIND, B_KIND = "A.weight", "B.weight"
 TRAINED_FOR = "steerheal_trained_for"
 
 
@@ -104,25 +104,17 @@ def from_peft(folder: Path, model: Anatomy) -> Adapter:
 
     Raises UserError when a file is missing, damaged or not finite, or when it was made for another model.
     """
-    try:
-        config = json.loads((folder / CONFIG_FILE).read_text())
-        with safe_open(folder / WEIGHTS_FILE, "pt") as stored:
-            trained_for = (stored.metadata() or {}).get(TRAINED_FOR, model.weights)
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}
-    except FileNotFoundError:
-        raise UserError(f"{folder}: not an adapter: it needs {CONFIG_FILE} and {WEIGHTS_FILE}; give a PEFT folder")
-    except (SafetensorError, ValueError) as damage:
-        raise UserError(f"{folder}: damaged adapter ({damage}); copy it again or heal again")
-    if config.get("peft_type") != "LORA" or config.get("use_dora") or config.get("bias", "none") != "none":
-        raise UserError(f"{folder / CONFIG_FILE}: peft_type: only plain LoRA without bias is supported")
-    if trained_for != model.weights:
-        made_for = config.get("base_model_name_or_path")
-        raise UserError(f"{folder}: trained for {made_for}, whose weights are not those of {model.name}; use its own base")
-    a, b = {}, {}
-    for name, tensor in tensors.items():
-        site, _, kind = name.removeprefix(PREFIX).rpartition(".lora_")
-        (a if kind == "A.weight" else b)[site] = tensor.float()
-    _check_sites(folder, config, a, b, model.sites)
+    config = read_config(folder)
+    made_for = config["base_model_name_or_path"]
+    with open_weights(folder) as stored:
+        if (stored.metadata() or {}).get(TRAINED_FOR, model.weights) != model.weights:
+            raise UserError(f"{folder}: trained for {made_for}, whose weights are not those of {model.name}; use its own base")
+        names = {_place(name): name for name in stored.keys()}
+        shapes = {place: tuple(stored.get_slice(name).get_shape()) for place, name in names.items()}
+        _check_sites(folder, config, shapes, model.sites)
+        tensors = {place: stored.get_tensor(name).float() for place, name in names.items()}
+    a = {site: tensor for (kind, site), tensor in tensors.items() if kind == A_KIND}
+    b = {site: tensor for (kind, site), tensor in tensors.items() if kind == B_KIND}
     divisor = config["r"] ** 0.5 if config.get("use_rslora") else config["r"]
     adapter = Adapter(a, b, config["lora_alpha"] / divisor)
     if not adapter.finite():
@@ -130,14 +122,24 @@ def from_peft(folder: Path, model: Anatomy) -> Adapter:
     return adapter
 
 
-def _check_sites(folder: Path, config: dict, a: dict, b: dict, shapes: dict[str, tuple[int, int]]) -> None:
-    made_for = config.get("base_model_name_or_path")
-    if not a or a.keys() != b.keys():
+def _place(name: str) -> tuple[str, str]:
+    """(kind, site) of a tensor's name."""
+    site, _, kind = name.removeprefix(PREFIX).rpartition(".lora_")
+    return kind, site
+
+
+def _check_sites(folder: Path, config: dict, shapes: dict[tuple[str, str], tuple], wanted: dict[str, tuple[int, int]]) -> None:
+    """Before a tensor is read: every site is the model's, has both halves, and these have its sizes and the rank."""
+    made_for, rank = config["base_model_name_or_path"], config["r"]
+    sites = sorted({site for _, site in shapes})
+    if not sites or shapes.keys() != {(kind, site) for kind in (A_KIND, B_KIND) for site in sites}:
         raise UserError(f"{folder / WEIGHTS_FILE}: lora_A and lora_B do not pair up; is it a LoRA adapter?")
-    for site in a:
-        if site not in shapes:
-            raise UserError(f"{folder}: made for {made_for}: the loaded model has no layer {site}; use its own base")
-        if (a[site].shape[1], b[site].shape[0]) != shapes[site] or a[site].shape[0] != b[site].shape[1]:
-            raise UserError(f"{folder}: made for {made_for}: shapes of {site} differ from the model; use its own base")
-        if a[site].shape[0] != config["r"]:
-            raise UserError(f"{folder / CONFIG_FILE}: r: {config['r']} differs from the weights' rank at {site}")
+    for site in sites:
+        shown = one_line(site, 80)
+        if site not in wanted:
+            raise UserError(f"{folder}: made for {made_for}: the loaded model has no layer {shown}; use its own base")
+        (d_in, d_out), a, b = wanted[site], shapes[A_KIND, site], shapes[B_KIND, site]
+        if len(a) != 2 or len(b) != 2 or (a[1], b[0]) != (d_in, d_out) or a[0] != b[1]:
+            raise UserError(f"{folder}: made for {made_for}: shapes of {shown} differ from the model; use its own base")
+        if a[0] != rank:
+            raise UserError(f"{folder / CONFIG_FILE}: r: {rank} differs from the weights' rank at {shown}")
