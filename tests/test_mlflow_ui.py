@@ -21,7 +21,7 @@ import pytest
 
 from steerheal.export import Exported
 from steerheal.results import RunFolder
-from steerheal.sweep import ranking
+from steerheal.standings import ranking
 from steerheal.tracking import Tracker, view
 from steerheal.tracking.about import About, Data
 from steerheal.tracking.runs import REMEMBERED
