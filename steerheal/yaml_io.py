@@ -90,7 +90,8 @@ def one_line(text: str, limit: int = 200) -> str:
 
 def refusal(name: str, where: str, what: str, remedy: str) -> UserError:
     """The one form of every refusal: `<file>: <key or line>: <what>; <remedy>`."""
-    return UserError(one_line(f"{name}: {where}: {what}; {remedy}", limit=1000))
+    # A key of the file's own making may be endless; the remedy is read in any case.
+    return UserError(f"{one_line(name, 300)}: {one_line(where)}: {one_line(what, 400)}; {one_line(remedy)}")
 
 
 def scalar(text: str) -> Any:
