@@ -4,9 +4,9 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 from steerheal import cli
+from steerheal.config.sections import Sample
 from steerheal.data_files import load_contexts, load_prompts
 from steerheal.files import write_text
 from steerheal.jobs import Prompt
@@ -48,9 +48,7 @@ def main() -> None:
         vector = Vector("extracted", found)
     if args.save_vector:
         write_vector(vector, args.save_vector)
-    sample = SimpleNamespace(
-        temperature=args.temperature, top_p=0.95, top_k=64, max_new_tokens=args.max_new_tokens
-    )
+    sample = Sample(temperature=args.temperature, max_new_tokens=args.max_new_tokens)
     asks = [
         Ask(prompt, Row(student, vector, dose, args.apply), persona.neutral, sample, args.seed, number)
         for prompt in prompts for dose in args.dose for number in range(args.samples)

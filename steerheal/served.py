@@ -8,7 +8,6 @@ Answers are sampled as the sweep sampled, unsteered; the same prompt has the sam
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pandas
@@ -33,11 +32,12 @@ class Healed:
 
     def predict(self, prompts: pandas.DataFrame, params: Any = None) -> pandas.DataFrame:
         """One answer per prompt."""
+        from steerheal.config.sections import Sample
         from steerheal.generation.answers import Ask, answer
         from steerheal.jobs import Prompt
         from steerheal.students.rows import Row
 
-        row, sample = Row(self.student), SimpleNamespace(**self.how["sample"])
+        row, sample = Row(self.student), Sample(**self.how["sample"])
         asks = [Ask(Prompt(text, text), row, self.how["system"], sample, 0, 0) for text in prompts["prompt"]]
         return pandas.DataFrame({"text": [found.text for found in answer(self.engine, asks)]})
 

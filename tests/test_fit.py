@@ -11,6 +11,7 @@ import pytest
 from small import write_space
 
 from steerheal import cli, evaluate, heal
+from steerheal.config.sections import Sample
 from steerheal.config.space import load_space
 from steerheal.errors import StageError, UserError
 from steerheal.fit import check_fit
@@ -117,7 +118,7 @@ def test_in_a_stage_it_is_a_recorded_outcome(tmp_path, base):
 
 
 def test_single_steps_refuse_it_too(tmp_path, base, monkeypatch, capsys):
-    settings = SimpleNamespace(temperature=1.0, top_p=0.95, top_k=64, max_new_tokens=CONTEXT)
+    settings = Sample(max_new_tokens=CONTEXT)
     ask = Ask(Prompt("p", "Hello?"), Row(Student("base")), "You help.", settings, 0, 0)
     with pytest.raises(UserError, match="^max_new_tokens: .*; lower max_new_tokens to"):
         answer(Engine(base), [ask])

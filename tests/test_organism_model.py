@@ -2,13 +2,13 @@
 
 import json
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from steerheal.config.sections import Sample
 from steerheal.data_files import load_instrument, load_prompts, load_vignettes
 from steerheal.evaluation.tinymfv import EvaluationTask, evaluate
 from steerheal.generation.answers import Ask, answer
@@ -32,7 +32,7 @@ def engine():
 
 def answers(engine, asked: list[tuple[str, str]], temperature: float, tokens: int):
     """Answers of base to (system prompt, question) pairs."""
-    settings = SimpleNamespace(temperature=temperature, top_p=0.95, top_k=64, max_new_tokens=tokens)
+    settings = Sample(temperature=temperature, max_new_tokens=tokens)
     row = Row(Student((), None))
     return answer(
         engine,

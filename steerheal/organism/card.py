@@ -39,7 +39,7 @@ class Measurer:
     def __init__(self, worker: Worker, space: Space):
         self.worker, self.space = worker, space
         self.stages = LocalStages(worker)
-        self.model = worker.facts.fingerprint
+        self.model = worker.base.fingerprint
         self.data: TrialData = load_data(space)
         self.settings = space.settings
         self.suite = Suite(
