@@ -245,8 +245,8 @@ def test_the_recipe_for_several_machines(hand_started, tmp_path):
         time.sleep(0.5)
     node = hand_started(recipe("--block --address"))
     write_space(tmp_path)
-    sweep = recipe("RAY_ADDRESS=").replace("-m steerheal.tune", str(ROOT / "tests" / "fake_tune.py"))
-    sweep = sweep.replace("search_spaces/barrier.yaml", str(tmp_path / "small.yaml"))
+    sweep = recipe("RAY_ADDRESS=").replace("-m steerheal.tune", shlex.quote(str(ROOT / "tests" / "fake_tune.py")))
+    sweep = sweep.replace("search_spaces/barrier.yaml", shlex.quote(str(tmp_path / "small.yaml")))
     assert hand_started(sweep).wait(150) == 0, (tmp_path / "log3").read_text()
     assert head.poll() is None and node.poll() is None
     assert len((tmp_path / "runs" / "barrier" / "trials.jsonl").read_text().splitlines()) == 4
