@@ -22,6 +22,7 @@ from steerheal.config.space import Space
 from steerheal.errors import UserError
 from steerheal.exposure import risks
 from steerheal.export import Export, Exported, write_adapters
+from steerheal.leftovers import use_store
 from steerheal.live import Display, duration, leaderboard, make_console
 from steerheal.results import SPACE, RunFolder
 from steerheal.search import Study
@@ -63,6 +64,8 @@ def conduct(
     Nothing is written before the model has been loaded and the space found to fit it. `load(device)` makes the
     worker inside the actors.
     """
+    if resuming:
+        folder.hold()
     store_root = str((folder.path.parent / "store").resolve())
     load = load or partial(load_worker, space, data, store_root)
     display = Display(console or make_console(), space.trials)
@@ -74,14 +77,16 @@ def conduct(
             model = _loaded(cluster, folder)
             if not resuming:
                 folder.create(yaml_io.dump(space.resolved()))
+                folder.hold()
             about = about_sweep(space, data, folder.path / SPACE, model)
             folder.describe(about.recorded)
+            in_use = use_store(Path(store_root))
             sweep = _prepare(space, folder, FolderStore(store_root), display, about)
-            with display, _signals(sweep, display), _polling(cluster, sweep):
+            with display, in_use, _signals(sweep, display), _polling(cluster, sweep):
                 while sweep.begin():
-                    tuner.run(sweep, cluster.handles, Shared(data, model), space.resources.concurrent)
-                    if sweep.unfinished():
-                        break
+                    tuner.run(sweep, cluster.handles, Shared(data, model), space.resources.concurrent, folder.path)
+                    if left := sweep.unfinished():
+                        sweep.stop(f"{len(left)} trials ended without a result")
             counts = cluster.snapshot()
             adapters = _adapters(sweep, folder, None if sweep.stopping else cluster.export)
     except KeyboardInterrupt:
@@ -191,6 +196,7 @@ class _polling:
         while not self.over.wait(POLL_SECONDS):
             now = self.cluster.snapshot()
             self.sweep.display.update(now["clients"], now["computing"])
+            self.sweep.display.worry(now["worries"])
             self.cluster.post_again(dict(self.sweep.settings), now["posted"])
 
 

@@ -20,8 +20,8 @@ ADAPTER = {"peft_type": "LORA", "r": 1, "lora_alpha": 1, "target_modules": ["q_p
 class FakeWorker:
     """Every run of a job leaves a file in `root/ran` named after its stage and key, so tests can count.
 
-    A trap is a file in `root/traps` named after a stage: `die` ends the process, `fail` fails the job, `sleep
-    N` waits.
+    A trap is a file in `root/traps` named after a stage: `die` ends the process (`die once`; `die stored`, after
+    storing; `die lam 0.5`, in heals with that lam), `fail` fails the job, `sleep N` waits.
     """
 
     fingerprint = "fake"
@@ -48,17 +48,21 @@ class FakeWorker:
         trap = self.root / "traps" / job.stage
         if trap.exists():
             words = trap.read_text().split()
-            if words[0] == "die":
+            if words == ["die"] or words == ["die", "once"] or words[:2] == ["die", "lam"] and job.heal.lam == float(words[2]):
                 if words[1:] == ["once"]:
                     trap.unlink()
                 os._exit(1)
             if words[0] == "fail":
                 return StageError(f"{job.stage}: it was told to fail")
-            time.sleep(float(words[1]))
+            if words[0] == "sleep":
+                time.sleep(float(words[1]))
         runs = len(list((self.root / "ran").glob(f"{job.stage}-{job.key}-*")))
         (self.root / "ran" / f"{job.stage}-{job.key}-{runs}").touch()
         files, summary = getattr(self, f"_{job.stage}")(job)
-        return self.store.put(job.key, job.stage, files, summary, seconds=0.01)
+        result = self.store.put(job.key, job.stage, files, summary, seconds=0.01)
+        if trap.exists() and trap.read_text() == "die stored":
+            os._exit(1)
+        return result
 
     def _extract(self, job):
         return {"vector.safetensors": b""}, {"norms": {"0": 1.0}}

@@ -227,6 +227,20 @@ def test_failures_are_outcomes_and_a_dead_actor_is_survived(tmp_path):
     assert {run.info.status for run in mlflow_runs(out)[1] if run.data.tags["kind"] == "trial"} == {"FAILED"}
 
 
+def test_a_trial_that_keeps_killing_its_actor_is_quarantined(tmp_path):
+    space, out = write_space(tmp_path), tmp_path / "tune runs"
+    (out / "traps").mkdir(parents=True)
+    (out / "traps" / "heal").write_text("die lam 0.5")
+    poison = "--set reg=kl_rev --set lam=[0.25,0.5,1.0] --set sampler=grid --set trials=6 --set seeds=[0,1]".split()
+    printed, _ = finish(start(space, *poison))
+    rows = RunFolder(out / "small").trials
+    failed = [row for row in rows if row["verdict"] == "failed"]
+    assert len(rows) == 6 and {row["params"]["lam"] for row in failed} == {0.5} and len(failed) == 2
+    assert all("heal: the stage's process died 3 times under this job; the trial is given up" in row["message"] for row in failed)
+    assert printed.count("the trial is given up") == 2
+    assert {run.info.status for run in mlflow_runs(out)[1]} == {"FINISHED", "FAILED"}
+
+
 RACE = "--set seeds=[0,1,2,3] --set trials=6 --set repeats=race".split()
 
 

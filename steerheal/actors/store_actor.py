@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from steerheal.actors.watch import Place, here
 from steerheal.jobs import Result
 from steerheal.store import FolderStore
 
@@ -19,10 +20,14 @@ LEASE_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Ticket:
-    """The answer to `acquire`: the finished result, or why there is none, or (both None) leave to compute."""
+    """The answer to `acquire`: the finished result, or why there is none, or (both None) leave to compute.
+
+    `starts`: the nodes on which the job was begun and not finished, one for each time.
+    """
 
     result: Result | None = None
     error: str | None = None
+    starts: tuple[str, ...] = ()
 
     @property
     def compute(self) -> bool:
@@ -55,7 +60,8 @@ class StoreActor:
         self.ready: dict[str, Result] = {}
         self.posted: dict[int, asyncio.Future[str]] = {}
         self.asking: Counter[tuple[str, str]] = Counter()
-        self.starts: Counter[str] = Counter()
+        self.starts: dict[str, list[str]] = {}
+        self.deaths = 0
         self.hits: Counter[str] = Counter()
         self.misses: Counter[str] = Counter()
 
@@ -73,12 +79,13 @@ class StoreActor:
             result = result or self.ready.get(key)
             if result is not None:
                 self.ready[key] = result
+                self._land(key, Ticket(result=result))
                 self.hits[stage] += 1
                 return Ticket(result=dataclasses.replace(result, hit=True))
             flight = self.flights.get(key)
             if flight is None or flight.client == client or flight.expires <= time.monotonic():
                 self._take_off(key, stage, client)
-                return Ticket()
+                return Ticket(starts=tuple(self.starts.get(key, ())))
             while not flight.landed.done() and (left := flight.expires - time.monotonic()) > 0:
                 await asyncio.wait([flight.landed], timeout=left)
             if flight.landed.done() and (ticket := flight.landed.result()) is not None and ticket.error:
@@ -103,14 +110,22 @@ class StoreActor:
         """The artefact is in the store; whoever waits for it gets the result."""
         self.ready[result.key] = result
         self.starts.pop(result.key, None)
-        if flight := self.flights.pop(result.key, None):
-            flight.land(Ticket(result=result))
+        self.deaths = 0
+        self._land(result.key, Ticket(result=result))
 
     async def failed(self, key: str, message: str) -> None:
         """The job itself cannot finish, for anybody: the waiters are told, and nothing is remembered."""
         self.starts.pop(key, None)
+        self._land(key, Ticket(error=message))
+
+    def _land(self, key: str, ticket: Ticket) -> None:
         if flight := self.flights.pop(key, None):
-            flight.land(Ticket(error=message))
+            flight.land(ticket)
+
+    async def give_up(self, key: str, client: str) -> None:
+        """`client` has had enough of a job that kills its actor; the next in line has a few tries of its own."""
+        self.starts.pop(key, None)
+        await self.release([key], client)
 
     async def release(self, keys: Sequence[str], client: str) -> None:
         """`client` gives up what it held without a verdict on the job; the next in line computes."""
@@ -118,13 +133,15 @@ class StoreActor:
             if key in self.flights and self.flights[key].client == client:
                 self.flights.pop(key).land(None)
 
-    async def started(self, keys: Sequence[str]) -> None:
-        """A stage actor begins a batch. Counted, to find the job under which actors die."""
-        self.starts.update(keys)
+    async def started(self, keys: Sequence[str], node: str) -> None:
+        """A stage actor begins a batch. Written down, to find the job under which actors die."""
+        for key in keys:
+            self.starts.setdefault(key, []).append(node)
 
-    async def times_started(self, key: str) -> int:
-        """How often `key` was begun and not finished."""
-        return self.starts[key]
+    async def restarted(self) -> int:
+        """A stage actor takes the place of one that died; how many did since a job was last finished."""
+        self.deaths += 1
+        return self.deaths
 
     def _settings(self, number: int) -> asyncio.Future[str]:
         return self.posted.setdefault(number, asyncio.get_running_loop().create_future())
@@ -138,6 +155,10 @@ class StoreActor:
     async def settings(self, number: int) -> str:
         """A trial's settings, when they are known."""
         return await asyncio.shield(self._settings(number))
+
+    async def progress(self) -> tuple[Place, dict]:
+        """A sign of life: where this process is."""
+        return here(), {}
 
     async def snapshot(self) -> dict:
         """Hits and misses per stage, which stages each client waits for, and whose settings are known."""
