@@ -2,6 +2,7 @@
 
 import argparse
 import fnmatch
+import signal
 import sys
 
 from .cells import every, run, undisturbed
@@ -39,9 +40,10 @@ def main() -> int:
     if asked.list:
         print(*chosen, sep="\n")
         return 0
-    control = undisturbed()
+    # So that the sweep under way is ended, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    control, outcomes = undisturbed(), []
     try:
-        outcomes = []
         for cell in chosen:
             outcomes.append(run(cell, control, asked.keep))
             print(outcomes[-1].line, flush=True)

@@ -43,9 +43,13 @@ def every(seeds: list[int]) -> list[str]:
 def undisturbed() -> Sweep:
     """The control. Stuck when not even that works."""
     sweep = Sweep()
-    sweep.start()
-    if (code := sweep.finish()) != 0:
-        raise Stuck(f"the control ended with exit code {code}: {sweep.printed}")
+    try:
+        sweep.start()
+        if (code := sweep.finish()) != 0:
+            raise Stuck(f"the control ended with exit code {code}: {sweep.printed}")
+    except BaseException:
+        sweep.close()
+        raise
     return sweep
 
 
