@@ -9,10 +9,10 @@ import time
 
 import psutil
 import pytest
+from cli_sweeps import TESTS, mlflow_runs, wait_for
 from fakes import FakeWorker
 from small import write_space
 from test_actors import PATHS
-from test_tune_cli import TESTS, mlflow_runs, wait_for
 
 from steerheal.config.space import load_space
 from steerheal.loop import run_trial

@@ -35,10 +35,10 @@ class Handles:
     store: Any
     stages: dict[str, tuple[Any, ...]]
 
-    def actor(self, key: str, job: Job) -> Any:
-        """The replica for a job: the same for equal jobs, so that they share one answer."""
-        replicas = self.stages[job.stage]
-        return replicas[int(key[:8], 16) % len(replicas)]
+    def actor(self, stage: str, turn: int) -> Any:
+        """The replica whose turn it is. A key keeps its turn, so that equal jobs share one answer."""
+        replicas = self.stages[stage]
+        return replicas[turn % len(replicas)]
 
 
 class RayStages:
@@ -100,14 +100,15 @@ class _Errand:
         reference = self.handles.store.acquire.remote(key, self.jobs[key].stage, self.client)
         self.under_way[reference] = (key, False, time.monotonic())
 
-    def _compute(self, key: str, nodes: Sequence[str]) -> None:
+    def _compute(self, key: str, ticket: Any) -> None:
         """Send a job to its actor: alone, if it was under way when an actor died; not at all, if too often."""
-        starts = _deaths(nodes)
+        starts = _deaths(ticket.starts)
         if starts >= MOST_STARTS or self.stages.quarantine:
             self._give_up(key, starts)
             return
-        actor = self.handles.actor(key, self.jobs[key])
-        self.under_way[actor.run.remote(self.jobs[key], starts > 0)] = (key, True, time.monotonic())
+        job = self.jobs[key]
+        actor = self.handles.actor(job.stage, ticket.turn)
+        self.under_way[actor.run.remote(job, starts > 0)] = (key, True, time.monotonic())
 
     def advance(self, reference: Any) -> None:
         """Take in one answer: finish its job, or send the job on its next way."""
@@ -126,7 +127,7 @@ class _Errand:
             self.finished[key] = answer
             self._tell(key, answer)
         elif answer.compute:
-            self._compute(key, answer.starts)
+            self._compute(key, answer)
         else:
             self.finished[key] = answer.result or StageError(answer.error)
 

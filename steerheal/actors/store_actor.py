@@ -22,12 +22,14 @@ LEASE_SECONDS = 20.0
 class Ticket:
     """The answer to `acquire`: the finished result, or why there is none, or (both None) leave to compute.
 
-    `starts`: the nodes on which the job was begun and not finished, one for each time.
+    `starts`: the nodes on which the job was begun and not finished, one for each time. `turn`: how many jobs of the
+    stage were begun before this one, by which replicas take turns.
     """
 
     result: Result | None = None
     error: str | None = None
     starts: tuple[str, ...] = ()
+    turn: int = 0
 
     @property
     def compute(self) -> bool:
@@ -64,6 +66,7 @@ class StoreActor:
         self.deaths = 0
         self.hits: Counter[str] = Counter()
         self.misses: Counter[str] = Counter()
+        self.turns: dict[str, int] = {}
 
     async def acquire(self, key: str, stage: str, client: str) -> Ticket:
         """The result if there is one, else leave to compute, else wait for whoever computes it now."""
@@ -85,7 +88,8 @@ class StoreActor:
             flight = self.flights.get(key)
             if flight is None or flight.client == client or flight.expires <= time.monotonic():
                 self._take_off(key, stage, client)
-                return Ticket(starts=tuple(self.starts.get(key, ())))
+                turn = self.turns.setdefault(key, self.misses[stage])
+                return Ticket(starts=tuple(self.starts.get(key, ())), turn=turn)
             while not flight.landed.done() and (left := flight.expires - time.monotonic()) > 0:
                 await asyncio.wait([flight.landed], timeout=left)
             if flight.landed.done() and (ticket := flight.landed.result()) is not None and ticket.error:
@@ -111,6 +115,7 @@ class StoreActor:
         self.ready[result.key] = result
         self.starts.pop(result.key, None)
         self.deaths = 0
+        self.turns.pop(result.key, None)
         self._land(result.key, Ticket(result=result))
 
     async def failed(self, key: str, message: str) -> None:
