@@ -80,9 +80,8 @@ def conduct(
                 folder.hold()
             about = about_sweep(space, data, folder.path / SPACE, model)
             folder.describe(about.recorded)
-            in_use = use_store(Path(store_root))
             sweep = _prepare(space, folder, FolderStore(store_root), display, about)
-            with display, in_use, _signals(sweep, display), _polling(cluster, sweep):
+            with use_store(Path(store_root)), display, _signals(sweep, display), _polling(cluster, sweep):
                 while sweep.begin():
                     tuner.run(sweep, cluster.handles, Shared(data, model), space.resources.concurrent, folder.path)
                     if left := sweep.unfinished():

@@ -1,7 +1,9 @@
 """What killed processes leave behind, half written, and how to tell it from what somebody is writing now."""
 
+import contextlib
 import fcntl
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -21,23 +23,28 @@ def remove_parts(folder: Path) -> None:
             part.unlink(missing_ok=True)
 
 
-def use_store(root: Path) -> IO[bytes]:
-    """Say that this process and its actors write to a stage store, for as long as the handle is open.
+@contextlib.contextmanager
+def use_store(root: Path) -> Iterator[None]:
+    """Say that this process and its actors write to a stage store.
 
-    The first to come removes what killed writers have left. Where files cannot be locked it stays.
+    Who comes when, or goes after, nobody else does removes what killed writers have left. Where files cannot be locked
+    it stays.
     """
     root.mkdir(parents=True, exist_ok=True)
-    handle = open(root / IN_USE, "ab")
-    try:
+    with open(root / IN_USE, "ab") as handle:
+        _clean_alone(root, handle)
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        try:
+            yield
+        finally:
+            _clean_alone(root, handle)
+
+
+def _clean_alone(root: Path, handle: IO[bytes]) -> None:
+    with contextlib.suppress(OSError):
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         remove_parts(root)
-    except OSError:
-        pass
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        pass
-    return handle
 
 
 def hold(path: Path, taken: str) -> IO[bytes]:

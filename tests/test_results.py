@@ -158,5 +158,5 @@ def test_half_written_artefacts_go_unless_somebody_may_be_writing_them(tmp_path)
         (tmp_path / "store" / ".part-b").mkdir()
         with use_store(tmp_path / "store"):
             assert (tmp_path / "store" / ".part-b").exists()
-    use_store(tmp_path / "store").close()
+        assert (tmp_path / "store" / ".part-b").exists()
     assert not (tmp_path / "store" / ".part-b").exists()

@@ -1,5 +1,6 @@
 """A sweep under observation: its process and all that come from it, its folder, what its worker wrote down."""
 
+import contextlib
 import json
 import os
 import re
@@ -163,10 +164,11 @@ class Sweep:
 def gone_or_zombie(process: psutil.Process, seconds: float = 10.0) -> None:
     """Wait until a killed process runs no more."""
     deadline = time.monotonic() + seconds
-    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-        if time.monotonic() > deadline:
-            raise Stuck(f"process {process.pid} does not end")
-        time.sleep(0.02)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            if time.monotonic() > deadline:
+                raise Stuck(f"process {process.pid} does not end")
+            time.sleep(0.02)
 
 
 def _open_batch(events: list[dict]) -> frozenset[str]:
