@@ -99,21 +99,45 @@ def dies_at(study, write):
         setattr(storage, name, counted)
 
 
-@pytest.mark.parametrize("write", range(1, 46, 4))
-def test_a_kill_between_any_two_writes_changes_no_proposal(tmp_path, write, whole_run):
-    done, study = {}, study_at(tmp_path / "cut.db")
+GRID = [{"reg": "nll", "layers": (1, 2), "wd": 0.5, "epochs": epochs} for epochs in range(1, 4)]
+
+
+@pytest.mark.parametrize("write", range(4))
+def test_a_kill_between_any_two_writes_of_an_ask_mixes_up_no_parameters(tmp_path, write):
+    """The second write of an ask takes what the first has enqueued."""
+    study, done = study_at(tmp_path / "a.db", grid=GRID), {}
     dies_at(study, write)
     with pytest.raises(Killed):
         run(study, done)
-    run(study_at(tmp_path / "cut.db"), done)
-    assert {number: params for number, (params, _) in done.items()} == whole_run
-    states = [trial.state for trial in stored(tmp_path / "cut.db")]
-    assert set(states) <= {TrialState.COMPLETE, TrialState.FAIL} and states.count(TrialState.COMPLETE) == 8
+    run(study_at(tmp_path / "a.db", grid=GRID), done)
+    assert [done[number][0] for number in range(3)] == GRID
+    states = [trial.state for trial in stored(tmp_path / "a.db")]
+    assert set(states) <= {TrialState.COMPLETE, TrialState.FAIL} and states.count(TrialState.COMPLETE) == 3
 
 
-@pytest.fixture(scope="module")
-def whole_run(tmp_path_factory):
-    return run(study_at(tmp_path_factory.mktemp("whole") / "whole.db"), {})
+def test_a_batch_that_was_cut_short_is_made_whole_before_any_of_it_is_told(tmp_path):
+    """So late in the search, what is known decides what is proposed."""
+
+    def study(name):
+        return Study(tmp_path / name, (Range("x", 0.0, 1.0),), None, 7, 12, 2)
+
+    done = {}
+    whole = run(study("whole.db"), done)
+    known = {number: entry for number, entry in done.items() if number < 10}
+    cut = study("cut.db")
+    cut.recover(known)
+    opens, left = cut._open, [1]
+
+    def open_some(number, params):
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+        opens(number, params)
+
+    cut._open = open_some
+    with pytest.raises(Killed):
+        cut.ask()
+    assert run(study("cut.db"), known) == {number: whole[number] for number in (10, 11)}
 
 
 def test_killed_between_record_and_tell(tmp_path):
