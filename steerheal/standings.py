@@ -30,17 +30,19 @@ def ranking(rows: Sequence[Row], objective: Objective = SLOPE) -> list[int]:
 
     In a race a trial that went further comes first, since figures over different seeds do not compare.
     """
-    front: set[int] = set()
-    if objective.kind == "pareto":
-        fit = {row["trial"]: row["summary"] for row in rows if feasible(row, objective)}
-        means = {number: (found["gain"], found["coherence"]) for number, found in fit.items()}
-        front = undominated(means)
+    first = front(rows, objective) if objective.kind == "pareto" else ()
 
     def key(row: Row) -> tuple:
         constraint, *figures = rank_key(row["verdict"], row["summary"], objective)
-        return constraint, -len(row.get("ran", ())), row["trial"] not in front, *figures, row["trial"]
+        return constraint, -len(row.get("ran", ())), row["trial"] not in first, *figures, row["trial"]
 
     return [row["trial"] for row in sorted(rows, key=key)]
+
+
+def front(rows: Sequence[Row], objective: Objective) -> set[int]:
+    """The feasible trials on the front of gain against coherence, by their means, whatever the noise."""
+    fit = {row["trial"]: row["summary"] for row in rows if feasible(row, objective)}
+    return undominated({number: (found["gain"], found["coherence"]) for number, found in fit.items()})
 
 
 def feasible(row: Row, objective: Objective) -> bool:

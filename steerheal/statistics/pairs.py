@@ -165,7 +165,7 @@ def compare(
     `kind` is gain or coherence, and says which rounding and margin apply.
     """
     values = _matrix(figures)
-    return _listed(list(figures), all_pairs(values, ROUNDING[kind], noise, alpha), MARGIN[kind])
+    return listed(list(figures), all_pairs(values, ROUNDING[kind], noise, alpha), MARGIN[kind])
 
 
 def compare_slopes(
@@ -179,7 +179,7 @@ def compare_slopes(
     if len(gains) < 2:
         return []
     _, table = slope_pairs(_matrix(changes), _matrix(gains), alpha)
-    return _listed(list(gains), table, MARGIN["slope"])
+    return listed(list(gains), table, MARGIN["slope"])
 
 
 def _matrix(figures: Mapping[Name, Mapping[int, float]]) -> np.ndarray:
@@ -189,7 +189,7 @@ def _matrix(figures: Mapping[Name, Mapping[int, float]]) -> np.ndarray:
     return np.array(rows, float).reshape(len(figures), len(seeds))
 
 
-def _listed(names: list[Name], table: Table, margin: float) -> list[Pair]:
+def listed(names: list[Name], table: Table, margin: float) -> list[Pair]:
     rows = zip(table.first, table.second, table.difference.tolist(), table.reach.tolist(), strict=True)
     return [_pair(names[a], names[b], difference, reach, margin) for a, b, difference, reach in rows]
 
