@@ -6,9 +6,9 @@ import re
 
 import pytest
 from recorded import FAILS, KL, NLL, write_sweep
-from test_compare import compared
 from test_report import SEEDS, read
 
+from analysis import compare
 from analysis.load import read_sweep
 from analysis.nextsteps import next_steps
 from analysis.words import ONE_SEED, answer
@@ -33,6 +33,18 @@ def made(tmp_path_factory):
 
 def said(folder):
     return " ".join(filter(None, answer(read_sweep(folder))))
+
+
+@pytest.fixture
+def compared(monkeypatch, capsys):
+    """What `python -m analysis.compare A B` prints."""
+
+    def call(*sides):
+        monkeypatch.setattr("sys.argv", ["compare", *map(str, sides)])
+        compare.main()
+        return capsys.readouterr().out
+
+    return call
 
 
 def head(page):
@@ -107,7 +119,7 @@ def test_intervals_over_vignettes_hold_the_figure_and_the_difference_from_the_be
     assert first["gain − best's, over vignettes"] == rows[-1]["90%, over vignettes"] == "–"
 
 
-def test_two_trials_at_one_seed_are_compared_over_vignettes(made):
+def test_two_trials_at_one_seed_are_compared_over_vignettes(made, compared):
     folder = made[SLOPE, 1]
     told = compared(f"{folder}:1", f"{folder}:2")
     assert "A − B, over vignettes: 24 vignettes, seed 0" in told and "these vignettes tell them apart" in told
@@ -118,7 +130,7 @@ def test_two_trials_at_one_seed_are_compared_over_vignettes(made):
     assert "over seeds and vignettes: 24 vignettes, seeds 0, 1, 2" in both and "turn it round" not in both
 
 
-def test_without_vignettes_kept_the_comparison_says_so(made, tmp_path):
+def test_without_vignettes_kept_the_comparison_says_so(compared, tmp_path):
     folder = write_sweep(tmp_path, trials=TRIALS[:2])
     (folder / "vignettes" / "trial-000.jsonl").unlink()
     assert "Nothing is known over vignettes: too few vignettes are recorded" in compared(f"{folder}:0", f"{folder}:1")
@@ -129,7 +141,7 @@ def test_without_vignettes_kept_the_comparison_says_so(made, tmp_path):
     assert "90%, over vignettes" not in columns
 
 
-def test_sweeps_of_different_objectives_each_have_their_leader(made):
+def test_sweeps_of_different_objectives_each_have_their_leader(made, compared):
     told = compared(made[PARETO, 3], made[AT, 3])
     assert "They are after different things" in told
     assert "trial 0 has the most gain on the front" in told and "trial 1 leads (largest gain first" in told
@@ -171,7 +183,7 @@ def test_a_trial_that_is_beaten_beyond_noise_is_behind_the_front(tmp_path):
     assert not any("may be on the front" in step.why for step in next_steps(read_sweep(folder)))
 
 
-def test_an_objective_that_is_none_is_refused_in_one_line(made, tmp_path):
+def test_an_objective_that_is_none_is_refused_in_one_line(tmp_path):
     folder = write_sweep(tmp_path, trials=TRIALS[:1])
     path = folder / "space.yaml"
     path.write_text(path.read_text().replace("objective: slope", "objective: speed"))
