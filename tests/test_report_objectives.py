@@ -85,7 +85,7 @@ def test_slopes_are_spoken_of_where_they_are_asked_for(made):
     assert "lowest slope" in words and "90% interval over seeds and vignettes" in words
     caption, columns = head(read_page(made[SLOPE, 3]))
     assert caption == "Leaderboard, lowest slope first" and columns[3] == "slope"
-    assert {"tie group", "on the front", "90%, over seeds and vignettes"} <= set(columns)
+    assert {"tie group", "on the front", "slope: 90%, over seeds and vignettes"} <= set(columns)
 
 
 def read_page(folder):
@@ -98,7 +98,7 @@ def test_one_seed_has_intervals_over_vignettes_and_no_verdict_on_differences(mad
     folder = made[objective, 1]
     page = read(folder)
     _, columns = head((folder / "report.html").read_text())
-    assert "90%, over vignettes" in columns and not {"tie group", "beyond noise", "on the front"} & set(columns)
+    assert "slope: 90%, over vignettes" in columns and not {"tie group", "beyond noise", "on the front"} & set(columns)
     assert "do not see what training again with another seed would change" in page.text
     assert "Bars are 90% intervals over vignettes" in page.text and ONE_SEED in page.text
     assert ("best's, over vignettes" in " ".join(columns)) == (objective != PARETO)
@@ -111,12 +111,12 @@ def test_intervals_over_vignettes_hold_the_figure_and_the_difference_from_the_be
     body = re.findall(r"<tr>(.*?)</tr>", re.search(r"Leaderboard, .*?<tbody>(.*?)</tbody>", page, re.DOTALL)[1])
     rows = [dict(zip(columns, re.findall(r"<td[^>]*>(.*?)</td>", row))) for row in body]
     first, second = rows[:2]
-    low, high = map(float, first["90%, over vignettes"].split(" to "))
+    low, high = map(float, first["gain: 90%, over vignettes"].split(" to "))
     assert low < float(first["gain"]) < high and high - low < 0.4
     found = re.fullmatch(r"(-[\d.]+) \((-[\d.]+) to (-[\d.]+)\)", second["gain − best's, over vignettes"])
     difference, low, high = map(float, found.groups())
     assert low < difference < high < 0 and difference == pytest.approx(float(second["gain"]) - float(first["gain"]), abs=0.01)
-    assert first["gain − best's, over vignettes"] == rows[-1]["90%, over vignettes"] == "–"
+    assert first["gain − best's, over vignettes"] == rows[-1]["gain: 90%, over vignettes"] == "–"
 
 
 def test_two_trials_at_one_seed_are_compared_over_vignettes(made, compared):
@@ -135,10 +135,10 @@ def test_without_vignettes_kept_the_comparison_says_so(compared, tmp_path):
     (folder / "vignettes" / "trial-000.jsonl").unlink()
     assert "Nothing is known over vignettes: too few vignettes are recorded" in compared(f"{folder}:0", f"{folder}:1")
     _, columns = head(read_page(folder))
-    assert "90%, over vignettes" in columns
+    assert "slope: 90%, over vignettes" in columns
     (folder / "vignettes" / "trial-001.jsonl").unlink()
     _, columns = head(read_page(folder))
-    assert "90%, over vignettes" not in columns
+    assert "slope: 90%, over vignettes" not in columns
 
 
 def test_sweeps_of_different_objectives_each_have_their_leader(made, compared):
