@@ -28,7 +28,7 @@ from steerheal.config.sources import (
     find_model,
     find_persona,
 )
-from steerheal.config.trial import Alpha, ModelRef, Persona, Prose, Rounds, Seeds, Stop, TrialConfig
+from steerheal.config.trial import Alpha, ExperimentName, ModelRef, Persona, Prose, Rounds, Seeds, Stop, TrialConfig
 from steerheal.yaml_io import one_line, refusal
 
 MAX_GRID = 10_000
@@ -41,6 +41,7 @@ class SpaceFile(Frozen):
 
     name: Annotated[str, Field(min_length=1)] | None = None
     hypothesis: Prose
+    experiment: ExperimentName = "steer"
     model: Any = "builtin"
     persona: Any = "care_over_authority"
     data: DataEntry = DataEntry()
@@ -63,6 +64,7 @@ class Space:
 
     name: str
     hypothesis: str
+    experiment: str
     model: ModelRef
     persona: Persona
     data: DataPaths
@@ -123,6 +125,7 @@ class Space:
         if settings["heal"]["reg"] == "nll":
             settings["heal"] |= KL_ONLY
         whole = settings | {
+            "experiment": self.experiment,
             "alpha": chosen.get("alpha", self.alpha),
             "rounds": self.rounds,
             "seeds": self.seeds,
@@ -167,6 +170,7 @@ class Space:
         return {
             "name": self.name,
             "hypothesis": self.hypothesis,
+            "experiment": self.experiment,
             "model": model,
             "persona": self.persona.model_dump(),
             "data": asdict(self.data),
@@ -226,6 +230,7 @@ def _resolve(file: SpaceFile, raw: dict, path: Path) -> Space:
     space = Space(
         name=name,
         hypothesis=file.hypothesis,
+        experiment=file.experiment,
         model=model.ref,
         persona=find_persona(file.persona, folder, where),
         data=DataPaths(**model.data | data),
