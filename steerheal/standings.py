@@ -10,8 +10,8 @@ from typing import Any
 from steerheal.config.objectives import SLOPE, Objective
 from steerheal.goals import rank_key, standing
 from steerheal.statistics.detect import in_words
+from steerheal.statistics.levels import ALPHA, ROUNDING
 from steerheal.statistics.means import pooled_noise
-from steerheal.statistics.levels import ALPHA
 from steerheal.statistics.pairs import Pair, compare, compare_slopes
 from steerheal.statistics.pareto import pareto_front, undominated
 from steerheal.statistics.ties import tied
@@ -30,17 +30,19 @@ def ranking(rows: Sequence[Row], objective: Objective = SLOPE) -> list[int]:
 
     In a race a trial that went further comes first, since figures over different seeds do not compare.
     """
-    front: set[int] = set()
-    if objective.kind == "pareto":
-        fit = {row["trial"]: row["summary"] for row in rows if feasible(row, objective)}
-        means = {number: (found["gain"], found["coherence"]) for number, found in fit.items()}
-        front = undominated(means)
+    first = front(rows, objective) if objective.kind == "pareto" else ()
 
     def key(row: Row) -> tuple:
         constraint, *figures = rank_key(row["verdict"], row["summary"], objective)
-        return constraint, -len(row.get("ran", ())), row["trial"] not in front, *figures, row["trial"]
+        return constraint, -len(row.get("ran", ())), row["trial"] not in first, *figures, row["trial"]
 
     return [row["trial"] for row in sorted(rows, key=key)]
+
+
+def front(rows: Sequence[Row], objective: Objective) -> set[int]:
+    """The feasible trials on the front of gain against coherence, by their means, whatever the noise."""
+    fit = {row["trial"]: row["summary"] for row in rows if feasible(row, objective)}
+    return undominated({number: (found["gain"], found["coherence"]) for number, found in fit.items()})
 
 
 def feasible(row: Row, objective: Objective) -> bool:
@@ -60,16 +62,21 @@ def ranked(rows: Sequence[Row], objective: Objective = SLOPE) -> list[int]:
     return ranking(fit, objective)[:COMPARED]
 
 
-def differences(rows: Sequence[Row], objective: Objective = SLOPE, alpha: float = ALPHA) -> list[Pair]:
+def differences(
+    rows: Sequence[Row],
+    objective: Objective = SLOPE,
+    alpha: float = ALPHA,
+    rounding: Mapping[str, float] = ROUNDING,
+) -> list[Pair]:
     """All pairs of the ranked trials, the better first, by their slopes or, for the other objectives, their
-    gains.
+    gains. `rounding`: what two runs of one seed are taken to differ by at least.
     """
     by_number = {row["trial"]: row for row in rows}
     fit = [by_number[number] for number in ranked(rows, objective)]
     gains = figures(fit, "gain")
     if objective.kind == "slope":
-        return compare_slopes(figures(fit, "d_coherence"), gains, alpha)
-    return compare(gains, "gain", alpha=alpha)
+        return compare_slopes(figures(fit, "d_coherence"), gains, alpha, rounding)
+    return compare(gains, "gain", alpha=alpha, rounding=rounding)
 
 
 def slope_differences(rows: Sequence[Row]) -> list[Pair]:

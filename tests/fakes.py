@@ -127,7 +127,17 @@ class FakeWorker:
             "nll": 0.1,
             "intervals": {},
         }
-        return {"rows.jsonl": b""}, report
+        rows = "".join(json.dumps(row) + "\n" for row in self._rows(job.vignettes, report, effect))
+        return {"rows.jsonl": rows.encode()}, report
+
+    def _rows(self, vignettes, report, effect):
+        """Vignettes that move more or less than the mean, the more the model has moved."""
+        for place, vignette in enumerate(vignettes):
+            turn = 2 * math.pi * place / len(vignettes)
+            more = 1 + 0.3 * effect * math.cos(turn) * (len(vignettes) > 1)
+            p = {name: more * math.exp(value) for name, value in report["nats"].items()}
+            mass = report["coherence"] + 0.002 * effect * math.sin(turn)
+            yield {"id": vignette.id, "foundation": vignette.foundation, "p": p, "mass": mass, "nll": 0.1}
 
     def _canary(self, job):
         who = "steered" if job.steering else "healed" if job.student else "base"
