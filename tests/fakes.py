@@ -37,7 +37,7 @@ class FakeWorker:
         (self.root / "batches.txt").open("a").write(f"{jobs[0].stage} {len(jobs)}\n")
         return [self._run(job) for job in jobs]
 
-    def export(self, student) -> dict[str, bytes]:
+    def export(self, student, bands=None) -> dict[str, bytes]:
         """As many ranks as rounds."""
         return {
             "adapter_config.json": json.dumps(ADAPTER | {"r": len(student)}).encode(),
