@@ -1,0 +1,107 @@
+"""Healing against simply asking, in words: base with a system prompt, which costs no training."""
+
+from collections.abc import Mapping
+
+from analysis.html import Html, table, tag
+from analysis.load import Sweep
+from analysis.vignettes import Trial, draws_of, read_trial
+from steerheal.experiments.steer import ASKED
+from steerheal.goals import USABLE
+from steerheal.live import figure
+from steerheal.standings import references
+from steerheal.statistics.asking import PROMPT, Contest, contest
+from steerheal.statistics.levels import MARGIN
+from steerheal.statistics.means import finite
+from steerheal.statistics.pairs import Pair
+
+NAMES = {
+    "prompted": "the persona's text as its system prompt",
+    "engineered": "the pair's engineered system prompt",
+}
+
+
+def asking(sweep: Sweep) -> list[str]:
+    """Does healing beat simply asking? A sentence or two per prompt; [] where base was not asked."""
+    told = references(sweep.records)
+    return [_answer(sweep, name, told[name]) for name in ASKED if name in told]
+
+
+def reference_table(sweep: Sweep) -> Html | None:
+    """Base, base under each prompt and base steered, to read the leaderboard against."""
+    told = references(sweep.records)
+    if not told:
+        return None
+    rows = [[name, figure(gain, 2), figure(coherence, 4)] for name, (gain, coherence) in told.items()]
+    return tag("div", table(("without training", "gain", "coherence"), rows, "To compare with", "tnn"))
+
+
+def _answer(sweep: Sweep, name: str, reference: tuple[float | None, float | None]) -> str:
+    gain, coherence = reference
+    said = (
+        f"Does healing beat simply asking? Base with {NAMES[name]} gained {figure(gain, 2)} nats at coherence "
+        f"{figure(coherence, 4)}."
+    )
+    found = found_contest(sweep, name)
+    if found is None:
+        return f"{said} No trial can be compared with that vignette by vignette."
+    return f"{said} {_told(sweep, found)}"
+
+
+def found_contest(sweep: Sweep, name: str) -> Contest | None:
+    """The contest of the sweep's usable trials with one prompt; None where the reads were not recorded."""
+    trials: dict[object, Trial] = {}
+    prompt = None
+    for number in sweep.order:
+        trial = read_trial(sweep, number) if sweep.by_number[number]["verdict"] in USABLE else None
+        if trial is None:
+            continue
+        trials[number] = trial
+        prompt = prompt or _asked(sweep, number, name, trial)
+    if prompt is None:
+        return None
+    draws = draws_of({PROMPT: prompt} | trials)
+    return contest(draws.pop(PROMPT), draws)
+
+
+def _asked(sweep: Sweep, number: int, name: str, trial: Trial) -> Trial | None:
+    """The prompted base as if it were a student, the same on every seed."""
+    target = sweep.space["persona"]["target"]
+    reads = {
+        row["id"]: (row["logp"][target], row["mass"])
+        for row in sweep.vignettes(number)
+        if row["who"] == name and row["logp"]
+    }
+    return Trial(trial.sign, trial.base, dict.fromkeys(trial.students, reads)) if reads else None
+
+
+def _told(sweep: Sweep, found: Contest) -> str:
+    summary = sweep.by_number[found.student]["summary"]
+    over = "seeds and vignettes" if (summary.get("n") or 0) > 1 else "vignettes"
+    moved = f"{figure(summary.get('gain'), 2)} nats at coherence {figure(summary.get('coherence'), 4)}"
+    apart = f"{_amount(found.gain, 'nats', 2)} (for all trials at once, over {over})"
+    if found.rivals:
+        rivals = f"Of the {found.rivals} trials" if found.rivals > 1 else "Of the trials one is"
+        which = "that are no less coherent" if found.rivals > 1 else "no less coherent"
+        met = f"{rivals} {which} (within {MARGIN['coherence']:g})"
+        met += f", trial {found.student} gained most: " if found.rivals > 1 else f", trial {found.student}: "
+    else:
+        met = f"No trial is as coherent as that (within {MARGIN['coherence']:g}); trial {found.student} gained most: "
+    return f"{met}{moved}, {apart}. {_verdict(found)}"
+
+
+def _verdict(found: Contest) -> str:
+    if found.verdict == "healing":
+        return "So healing beats asking."
+    if found.verdict == "asking":
+        return "So asking beats healing." if found.rivals else "So asking beats healing, in both."
+    if found.verdict == "trade":
+        return f"It trades coherence for that: {_amount(found.coherence, '', 4)}."
+    return "So neither is shown to beat the other."
+
+
+def _amount(pair: Pair, unit: str, digits: int) -> str:
+    """`0.47 nats less than asking, 0.36 to 0.58`."""
+    least, most = sorted((pair.low, pair.high))
+    size, side = abs(pair.difference), "more" if pair.difference >= 0 else "less"
+    span = f"interval {least:+.{digits}f} to {most:+.{digits}f}" if finite(least) else "no interval"
+    return " ".join(f"{size:.{digits}f} {unit} {side} than asking, {span}".split())
