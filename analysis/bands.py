@@ -135,6 +135,12 @@ def read_moves(depth: Depth) -> Moves | None:
     return Moves([foundation[one] for one in known], np.array([base[one] for one in known]), logp, sign)
 
 
+def depth_in_words(sweep: Sweep) -> list[str]:
+    """What a sweep of bands answers first; [] in another."""
+    found = depths(sweep)
+    return [_dominance(found[0])] if len(found) == 1 else []
+
+
 def where(sweep: Sweep) -> Html | None:
     """The section: in words, in numbers."""
     found = depths(sweep)

@@ -26,7 +26,7 @@ from steerheal.export import Export, Exported, write_adapters
 from steerheal.live import Display, duration, leaderboard, make_console
 from steerheal.results import SPACE, RunFolder
 from steerheal.search import Study
-from steerheal.standings import noise_in_words, ranking, tied_trials
+from steerheal.standings import noise_in_words, references_in_words, ranking, tied_trials
 from steerheal.store import FolderStore
 from steerheal.sweep import Sweep
 from steerheal.tracking import Tracker
@@ -228,6 +228,8 @@ def _conclude(
     if rows:
         marks = tied_trials(rows, objective)
         display.console.print(leaderboard(rows, order, tied=marks, objective=objective))
+    for line in references_in_words(folder.records):
+        display.say(line)
     if noise := noise_in_words(rows):
         display.say(noise)
     if rows and sweep.space.racing:

@@ -15,6 +15,7 @@ from steerheal.config.space import Space
 from steerheal.experiments.steer import ASKED
 from steerheal.files import read_jsonl
 from steerheal.live import Display
+from steerheal.reads import vignette_rows
 from steerheal.results import RunFolder, finite
 from steerheal.search import Study
 from steerheal.store import FolderStore
@@ -125,7 +126,8 @@ class Sweep:
         row = self._row(number, outcome, records, earlier)
         try:
             every = [*earlier, *records]
-            self.folder.finish(row, records, self._completions(every), self._answers(every))
+            texts = self._completions(every), self._answers(every)
+            self.folder.finish(row, records, *texts, vignette_rows(self.store, every))
         except OSError as error:
             self.stop(f"{self.folder.path}: cannot be written ({error.strerror})")
             self.display.dropped(number)

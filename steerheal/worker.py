@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 from safetensors.torch import save as save_tensors
 
+from steerheal.bands import band_blocks
 from steerheal.errors import StageError, UserError
 from steerheal.evaluation.canaries import CanaryTask, run_canaries
 from steerheal.evaluation.tinymfv import EvaluationTask, evaluate
@@ -180,8 +181,10 @@ class Worker:
         self.progress["total"] = sum(2 * len(job.vignettes) * job.think_tokens for job in jobs)
         reports = evaluate(self.engine, tasks, self._advance)
         made = []
-        for report in reports:
+        for job, report in zip(jobs, reports):
             rows = report.pop("rows")
+            if job.bands is not None:
+                report["blocks"] = list(band_blocks(job.bands.band, len(self.base.blocks)))
             made.append(({"rows.jsonl": _jsonl(rows), "report.json": json.dumps(report).encode()}, report))
         return made
 
