@@ -18,12 +18,14 @@ NAMES = {
     "prompted": "the persona's text as its system prompt",
     "engineered": "the pair's engineered system prompt",
 }
+QUESTION = "Does healing beat simply asking?"
 
 
 def asking(sweep: Sweep) -> list[str]:
     """Does healing beat simply asking? A sentence or two per prompt; [] where base was not asked."""
     told = references(sweep.records)
-    return [_answer(sweep, name, told[name]) for name in ASKED if name in told]
+    answers = [_answer(sweep, name, told[name]) for name in ASKED if name in told]
+    return [f"{QUESTION} {said}" if place == 0 else said for place, said in enumerate(answers)]
 
 
 def reference_table(sweep: Sweep) -> Html | None:
@@ -37,10 +39,7 @@ def reference_table(sweep: Sweep) -> Html | None:
 
 def _answer(sweep: Sweep, name: str, reference: tuple[float | None, float | None]) -> str:
     gain, coherence = reference
-    said = (
-        f"Does healing beat simply asking? Base with {NAMES[name]} gained {figure(gain, 2)} nats at coherence "
-        f"{figure(coherence, 4)}."
-    )
+    said = f"Base with {NAMES[name]} gained {figure(gain, 2)} nats at coherence {figure(coherence, 4)}."
     found = found_contest(sweep, name)
     if found is None:
         return f"{said} No trial can be compared with that vignette by vignette."
@@ -79,14 +78,23 @@ def _told(sweep: Sweep, found: Contest) -> str:
     over = "seeds and vignettes" if (summary.get("n") or 0) > 1 else "vignettes"
     moved = f"{figure(summary.get('gain'), 2)} nats at coherence {figure(summary.get('coherence'), 4)}"
     apart = f"{_amount(found.gain, 'nats', 2)} (for all trials at once, over {over})"
-    if found.rivals:
-        rivals = f"Of the {found.rivals} trials" if found.rivals > 1 else "Of the trials one is"
-        which = "that are no less coherent" if found.rivals > 1 else "no less coherent"
-        met = f"{rivals} {which} (within {MARGIN['coherence']:g})"
-        met += f", trial {found.student} gained most: " if found.rivals > 1 else f", trial {found.student}: "
+    margin = f"(within {MARGIN['coherence']:g})"
+    if found.rivals > 1:
+        met = f"Of the {found.rivals} trials that are no less coherent {margin}, trial {found.student} gained most"
+    elif found.rivals:
+        met = f"One trial is no less coherent {margin}, trial {found.student}, which gained"
     else:
-        met = f"No trial is as coherent as that (within {MARGIN['coherence']:g}); trial {found.student} gained most: "
-    return f"{met}{moved}, {apart}. {_verdict(found)}"
+        met = f"No trial is as coherent as that {margin}; trial {found.student} gained most"
+    return f"{met}{'' if found.rivals == 1 else ':'} {moved}, {apart}. {_verdict(found)}{_beyond(sweep, found)}"
+
+
+def _beyond(sweep: Sweep, found: Contest) -> str:
+    """The student that gained most of all, where it stands for nothing because it is less coherent."""
+    if found.most == found.student:
+        return ""
+    summary = sweep.by_number[found.most]["summary"]
+    gained = f"{figure(summary.get('gain'), 2)} nats, at coherence {figure(summary.get('coherence'), 4)}"
+    return f" Trial {found.most} gained more ({gained}), which is a trade."
 
 
 def _verdict(found: Contest) -> str:

@@ -112,7 +112,7 @@ def test_the_report_answers_in_words_with_an_interval(whole):
     first, second = asking(whole)
     found = found_contest(whole, "prompted")
     assert "Does healing beat simply asking?" in first and "engineered" in second
-    assert "gained 0.40 nats at coherence 0.9950" in first and "interval" in first
+    assert "simply asking" not in second and "gained 0.40 nats at coherence 0.9950" in first and "interval" in first
     assert "over seeds and vignettes" in first
     summary = whole.by_number[found.student]["summary"]
     assert found.gain.difference == pytest.approx(summary["gain"] - ASKED_GAIN, abs=1e-4)

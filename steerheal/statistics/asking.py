@@ -20,12 +20,15 @@ PROMPT = "prompt"
 
 @dataclass(frozen=True)
 class Contest:
-    """`student` against the prompt, student − prompt; `rivals`: how many students are as coherent as the prompt."""
+    """`student` against the prompt, student − prompt; `rivals`: how many students are as coherent as the prompt;
+    `most`: who gained most, however coherent.
+    """
 
     student: Name
     gain: Pair
     coherence: Pair
     rivals: int
+    most: Name
 
     @property
     def verdict(self) -> str:
@@ -45,13 +48,13 @@ def contest(prompt: Draws, students: Mapping[Name, Draws], alpha: float = ALPHA)
         return None
     floor = prompt.d_coherence[0] - MARGIN["coherence"]
     equal = [name for name, draws in students.items() if draws.d_coherence[0] >= floor]
-    best = max(equal or students, key=lambda name: students[name].gain[0])
+    best, most = (max(among, key=lambda name: students[name].gain[0]) for among in (equal or students, students))
     every = {PROMPT: prompt} | {("student", name): draws for name, draws in students.items()}
     found = [
         next(pair for pair in pairs(every, kind, alpha) if (pair.first, pair.second) == (PROMPT, ("student", best)))
         for kind in ("gain", "d_coherence")
     ]
-    return Contest(best, *map(_turned, found), len(equal))
+    return Contest(best, *map(_turned, found), len(equal), most)
 
 
 def _turned(pair: Pair) -> Pair:
