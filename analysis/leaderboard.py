@@ -64,7 +64,13 @@ def _drawn(sweep: Sweep) -> dict[str, list[Column]]:
     own, over = goal(sweep.objective).figure, SEVERAL if sweep.repeated else ONE
 
     def ends(kind: str) -> Column:
-        return Column(f"90%, {over}", "n", lambda row: _ends(span(draws.get(row["trial"]), kind), row))
+        def cell(row: Mapping) -> str:
+            # In a race: its interval would not be over seeds.
+            if sweep.repeated and len(row["summary"].get("judged") or ()) == 1:
+                return "one seed"
+            return _ends(span(draws.get(row["trial"]), kind), row)
+
+        return Column(f"90%, {over}", "n", cell)
 
     wanted = ("slope", "gain") if not sweep.repeated else (own,)
     found = {kind: [ends(kind)] if kind in wanted else [] for kind in ("slope", "gain")}

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from steerheal import cli
-from steerheal.config.space import load_space
+from steerheal.config.space import Space, load_space
 from steerheal.errors import UserError
+from steerheal.live import params_text
 from steerheal.statistics.levels import MARGIN, ROUNDING
 from steerheal.statistics.means import rerun_floor
 
@@ -26,12 +27,13 @@ def main() -> int:
     """Run, print, compare; 1 if the floor is too low."""
     arguments = parser().parse_args()
     space = load_space(arguments.space, arguments.overrides)
-    params = dict(space.grid()[0]) if space.sampler == "grid" else _first(space)
-    runs = [run(space, params, size) for size in PACKS]
-    print(f"{space.path}: {params}, seed {space.seeds[0]}, model {space.model.name}")
-    for size, figures in zip(PACKS, runs):
+    params = first_point(space)
+    print(f"{space.path}: {params_text(params)}; seed {space.seeds[0]}, model {space.model.name}", flush=True)
+    runs = []
+    for size in PACKS:
+        runs.append(run(arguments.space, params, arguments.overrides, space.seeds[0], size))
         beside = f"beside {size - 1} other seed{'s' if size > 2 else ''}" if size > 1 else "alone"
-        print(f"  {beside:<22}" + ", ".join(f"{name} {figures[name]:.9f}" for name in FIGURES))
+        print(f"  {beside:<22}" + ", ".join(f"{name} {runs[-1][name]:.9f}" for name in FIGURES), flush=True)
     return report(runs)
 
 
@@ -46,30 +48,26 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def _first(space) -> dict:
-    """The first value of every dimension that exists there: no sampling, so that it is the same each time."""
+def first_point(space: Space) -> dict:
+    """The first value, or the low end, of every dimension that exists there."""
     params: dict = {}
     for dimension in space.dimensions:
         if dimension.active(params):
-            values = dimension.steps() or [getattr(dimension, "low", None)]
-            params[dimension.name] = values[0]
+            params[dimension.name] = (dimension.steps() or [getattr(dimension, "low", None)])[0]
     return params
 
 
-def run(space, params: Mapping, size: int) -> dict[str, float]:
+def run(path: Path, params: Mapping, overrides: Sequence[str], first: int, size: int) -> dict[str, float]:
     """The figures of the first seed beside size − 1 others; nothing is taken from a store."""
-    from steerheal.loop import run_trial
-    from steerheal.trial_data import load_data
-    from steerheal.worker import LocalStages, load_worker
+    # Torch takes seconds to import, which --help need not wait for.
+    from steerheal.notebook import run_one
 
-    first = space.seeds[0]
-    trial = space.trial(params).model_copy(update={"seeds": tuple(range(first, first + size))})
+    seeds = f"seeds={list(range(first, first + size))}"
     with tempfile.TemporaryDirectory() as empty:
-        worker = load_worker(space.model, empty, space.resources.slots)
-        records = run_trial(trial, load_data(space), worker.fingerprint, LocalStages(worker))["records"]
+        records = run_one(path, params, [*overrides, seeds, "repeats=all"], empty)["records"]
     last = [record for record in records if record["seed"] == first][-1]
     if any(last[name] is None for name in FIGURES):
-        raise UserError(f"{space.path}: the trial ended as {last['outcome']}, without figures; choose another point")
+        raise UserError(f"{path}: the trial ended as {last['outcome']}, without figures; choose another point")
     return {name: last[name] for name in FIGURES}
 
 

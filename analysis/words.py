@@ -82,7 +82,7 @@ def _leader(sweep: Sweep) -> str:
     if sweep.objective.kind == "slope":
         return (
             f"{head}lowest slope: {figure(summary['slope'])} hundredths of coherence lost per nat of trait "
-            f"gained{_sure(summary)}{over}. It moved the trait by {moved}{_kept(summary)}{_cost(summary)}."
+            f"gained{over or _sure(summary)}. It moved the trait by {moved}{_kept(summary)}{_cost(summary)}."
         )
     least = sweep.objective.coherence
     own = f" ± {summary['coherence_se']:.4f}" if finite(summary.get("coherence_se")) else ""

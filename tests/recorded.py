@@ -49,14 +49,16 @@ def write_sweep(
     folder.create(yaml_io.dump(space.resolved()))
     folder.describe(about_sweep(space, data, folder.path / "space.yaml", "fake").recorded)
     asked = [SimpleNamespace(number=number, params=params) for number, params in enumerate(trials)]
-    queue = iter([*asked, None])
-    study = SimpleNamespace(ask=lambda: next(queue), tell=lambda *_: None, trials=len(trials))
+    queue = iter(asked)
+    study = SimpleNamespace(ask=lambda: next(queue, None), tell=lambda *_: None, trials=len(trials))
     nothing = dict.fromkeys(("started", "round", "reference", "ended"), lambda *_: None)
     display = Display(Console(file=io.StringIO()), len(trials))
     sweep = Sweep(space, folder, study, worker.store, display, SimpleNamespace(**nothing))
-    sweep.begin()
-    for number, _ in sweep.ready()[:finished]:
-        run_one(sweep, number, data, LocalStages(worker))
+    while sweep.begin():
+        for number, _ in sweep.ready()[:finished]:
+            run_one(sweep, number, data, LocalStages(worker))
+        if finished is not None:
+            break
     return folder.path
 
 
@@ -73,7 +75,8 @@ def run_one(sweep: Sweep, number: int, data, stages: LocalStages) -> None:
     if params == FAILS:
         sweep.heard(number, {"outcome": {"failure": "heal: <b>it was told to fail</b>"}})
     else:
-        trial = sweep.space.trial(params)
+        seeds = {"seeds": tuple(sweep.seeds[number])}
+        trial = sweep.space.trial(params).model_copy(update=seeds)
         summary = run_trial(
             trial, data, "fake", stages, lambda record: sweep.heard(number, {"record": record})
         )
