@@ -203,7 +203,7 @@ def main() -> int:
         sweep_table("no difference of slopes, but one called real", false_slopes, FALSE, 1, REPETITIONS, rng),
         sweep_table("the smallest detectable difference is found", found_sweeps, least, -1, REPETITIONS, rng),
         slope_table(2 * REPETITIONS, rng),
-        vignette_table(REPETITIONS // 4, rng),
+        vignette_table(REPETITIONS // 8, rng),
     ]
     print(f"\nkept: {sum(kept)} of {len(kept)}; ! marks a cell beyond its limit")
     return 0 if all(kept) else 1

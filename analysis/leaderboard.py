@@ -70,7 +70,7 @@ def _drawn(sweep: Sweep) -> dict[str, list[Column]]:
                 return "one seed"
             return _ends(span(draws.get(row["trial"]), kind), row)
 
-        return Column(f"90%, {over}", "n", cell)
+        return Column(f"{kind}: 90%, {over}", "n", cell)
 
     wanted = ("slope", "gain") if not sweep.repeated else (own,)
     found = {kind: [ends(kind)] if kind in wanted else [] for kind in ("slope", "gain")}

@@ -113,7 +113,7 @@ def race(sweep: Sweep) -> Html | None:
         f"are really worse than the leader by {goal(sweep.objective).figure} get none. Figures over more seeds come "
         "first on the leaderboard, since figures over different seeds do not compare."
     )
-    return join([paragraphs([said, *race_in_words(sweep)]), _heats(sweep), _seeds(sweep), _again(sweep)])
+    return join([paragraphs([said, race_in_words(sweep)[0]]), _heats(sweep), _seeds(sweep), _again(sweep)])
 
 
 def _heats(sweep: Sweep) -> Html:
@@ -139,17 +139,17 @@ def _seeds(sweep: Sweep) -> Html:
         one = sweep.by_number[number]
         ran, fresh = one.get("ran", ()), one.get("fresh", ())
         fates = (one["summary"].get("seeds") or {}) | ((one.get("remeasured") or {}).get("seeds") or {})
-        marks = [_mark(seed, ran, fresh, fates) for seed in columns]
+        marks = [_mark(seed, ran, fresh, fates.get(str(seed), one["verdict"])) for seed in columns]
         lines.append([number, params_text(one["params"]), one["verdict"], f"{len(ran)} of {len(sweep.seeds)}", *marks])
     head = ("trial", "settings", "verdict", "ran", *(f"seed {seed}" for seed in columns))
     caption = "Which seeds each trial ran, and how each ended; those after the race's own are fresh"
     return table(head, lines, caption, "nwtt" + "t" * len(columns))
 
 
-def _mark(seed: int, ran: Sequence[int], fresh: Sequence[int], fates: Mapping[str, str]) -> str:
+def _mark(seed: int, ran: Sequence[int], fresh: Sequence[int], fate: str) -> str:
     if seed not in ran and seed not in fresh:
         return "–"
-    return f"{fates.get(str(seed), 'ran')}{' (fresh)' if seed in fresh else ''}"
+    return f"{fate}{' (fresh)' if seed in fresh else ''}"
 
 
 def _again(sweep: Sweep) -> Html | None:

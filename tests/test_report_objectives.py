@@ -6,9 +6,9 @@ import re
 
 import pytest
 from recorded import FAILS, KL, NLL, write_sweep
-from test_compare import compared
 from test_report import SEEDS, read
 
+from analysis import compare
 from analysis.load import read_sweep
 from analysis.nextsteps import next_steps
 from analysis.words import ONE_SEED, answer
@@ -33,6 +33,18 @@ def made(tmp_path_factory):
 
 def said(folder):
     return " ".join(filter(None, answer(read_sweep(folder))))
+
+
+@pytest.fixture
+def compared(monkeypatch, capsys):
+    """What `python -m analysis.compare A B` prints."""
+
+    def call(*sides):
+        monkeypatch.setattr("sys.argv", ["compare", *map(str, sides)])
+        compare.main()
+        return capsys.readouterr().out
+
+    return call
 
 
 def head(page):
@@ -73,7 +85,7 @@ def test_slopes_are_spoken_of_where_they_are_asked_for(made):
     assert "lowest slope" in words and "90% interval over seeds and vignettes" in words
     caption, columns = head(read_page(made[SLOPE, 3]))
     assert caption == "Leaderboard, lowest slope first" and columns[3] == "slope"
-    assert {"tie group", "on the front", "90%, over seeds and vignettes"} <= set(columns)
+    assert {"tie group", "on the front", "slope: 90%, over seeds and vignettes"} <= set(columns)
 
 
 def read_page(folder):
@@ -86,7 +98,7 @@ def test_one_seed_has_intervals_over_vignettes_and_no_verdict_on_differences(mad
     folder = made[objective, 1]
     page = read(folder)
     _, columns = head((folder / "report.html").read_text())
-    assert "90%, over vignettes" in columns and not {"tie group", "beyond noise", "on the front"} & set(columns)
+    assert "slope: 90%, over vignettes" in columns and not {"tie group", "beyond noise", "on the front"} & set(columns)
     assert "do not see what training again with another seed would change" in page.text
     assert "Bars are 90% intervals over vignettes" in page.text and ONE_SEED in page.text
     assert ("best's, over vignettes" in " ".join(columns)) == (objective != PARETO)
@@ -99,15 +111,15 @@ def test_intervals_over_vignettes_hold_the_figure_and_the_difference_from_the_be
     body = re.findall(r"<tr>(.*?)</tr>", re.search(r"Leaderboard, .*?<tbody>(.*?)</tbody>", page, re.DOTALL)[1])
     rows = [dict(zip(columns, re.findall(r"<td[^>]*>(.*?)</td>", row))) for row in body]
     first, second = rows[:2]
-    low, high = map(float, first["90%, over vignettes"].split(" to "))
+    low, high = map(float, first["gain: 90%, over vignettes"].split(" to "))
     assert low < float(first["gain"]) < high and high - low < 0.4
     found = re.fullmatch(r"(-[\d.]+) \((-[\d.]+) to (-[\d.]+)\)", second["gain − best's, over vignettes"])
     difference, low, high = map(float, found.groups())
     assert low < difference < high < 0 and difference == pytest.approx(float(second["gain"]) - float(first["gain"]), abs=0.01)
-    assert first["gain − best's, over vignettes"] == rows[-1]["90%, over vignettes"] == "–"
+    assert first["gain − best's, over vignettes"] == rows[-1]["gain: 90%, over vignettes"] == "–"
 
 
-def test_two_trials_at_one_seed_are_compared_over_vignettes(made):
+def test_two_trials_at_one_seed_are_compared_over_vignettes(made, compared):
     folder = made[SLOPE, 1]
     told = compared(f"{folder}:1", f"{folder}:2")
     assert "A − B, over vignettes: 24 vignettes, seed 0" in told and "these vignettes tell them apart" in told
@@ -118,18 +130,18 @@ def test_two_trials_at_one_seed_are_compared_over_vignettes(made):
     assert "over seeds and vignettes: 24 vignettes, seeds 0, 1, 2" in both and "turn it round" not in both
 
 
-def test_without_vignettes_kept_the_comparison_says_so(made, tmp_path):
+def test_without_vignettes_kept_the_comparison_says_so(compared, tmp_path):
     folder = write_sweep(tmp_path, trials=TRIALS[:2])
     (folder / "vignettes" / "trial-000.jsonl").unlink()
     assert "Nothing is known over vignettes: too few vignettes are recorded" in compared(f"{folder}:0", f"{folder}:1")
     _, columns = head(read_page(folder))
-    assert "90%, over vignettes" in columns
+    assert "slope: 90%, over vignettes" in columns
     (folder / "vignettes" / "trial-001.jsonl").unlink()
     _, columns = head(read_page(folder))
-    assert "90%, over vignettes" not in columns
+    assert "slope: 90%, over vignettes" not in columns
 
 
-def test_sweeps_of_different_objectives_each_have_their_leader(made):
+def test_sweeps_of_different_objectives_each_have_their_leader(made, compared):
     told = compared(made[PARETO, 3], made[AT, 3])
     assert "They are after different things" in told
     assert "trial 0 has the most gain on the front" in told and "trial 1 leads (largest gain first" in told
@@ -171,7 +183,7 @@ def test_a_trial_that_is_beaten_beyond_noise_is_behind_the_front(tmp_path):
     assert not any("may be on the front" in step.why for step in next_steps(read_sweep(folder)))
 
 
-def test_an_objective_that_is_none_is_refused_in_one_line(made, tmp_path):
+def test_an_objective_that_is_none_is_refused_in_one_line(tmp_path):
     folder = write_sweep(tmp_path, trials=TRIALS[:1])
     path = folder / "space.yaml"
     path.write_text(path.read_text().replace("objective: slope", "objective: speed"))

@@ -48,7 +48,7 @@ def test_each_trial_is_shown_with_the_seeds_that_it_ran(race, page):
         assert [place for place, cell in enumerate(cells[4:8]) if cell != "–"] == row["ran"]
     fresh = sweep.by_number[0]["fresh"]
     assert fresh and rows["0"][8:] == ["ok (fresh)"] * len(fresh) and rows["1"][8:] == ["–"] * len(fresh)
-    assert rows["3"][4] == "starved"
+    assert rows["3"][4] == "starved" and rows["4"][4] == "failed"
 
 
 def test_the_heats_are_listed_in_order_and_the_last_is_the_winners(race, page):

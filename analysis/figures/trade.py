@@ -67,10 +67,9 @@ def _named(axes, sweep: Sweep, rows: list[dict]) -> str:
     axes.axhline(least, color=INK, linewidth=0.9, linestyle=LINES[2])
     axes.annotate(
         f"{least:g} asked for",
-        (1, least),
+        (0, least),
         xycoords=("axes fraction", "data"),
-        xytext=(-2, 3),
-        ha="right",
+        xytext=(3, 3),
         textcoords="offset points",
         color=MUTED,
         fontsize=9,
