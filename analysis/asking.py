@@ -1,15 +1,13 @@
 """Healing against simply asking, in words: base with a system prompt, which costs no training."""
 
-from collections.abc import Mapping
-
 from analysis.html import Html, table, tag
 from analysis.load import Sweep
 from analysis.vignettes import Trial, draws_of, read_trial
 from steerheal.experiments.steer import ASKED
 from steerheal.goals import USABLE
 from steerheal.live import figure
-from steerheal.standings import references
-from steerheal.statistics.asking import PROMPT, Contest, contest
+from steerheal.standings import COMPARED, figures, references
+from steerheal.statistics.asking import PROMPT, Contest, over_seeds, over_vignettes
 from steerheal.statistics.levels import MARGIN
 from steerheal.statistics.means import finite
 from steerheal.statistics.pairs import Pair
@@ -43,23 +41,23 @@ def _answer(sweep: Sweep, name: str, reference: tuple[float | None, float | None
     found = found_contest(sweep, name)
     if found is None:
         return f"{said} No trial can be compared with that vignette by vignette."
-    return f"{said} {_told(sweep, found)}"
+    return f"{said} {_told(sweep, found, gain)}"
 
 
 def found_contest(sweep: Sweep, name: str) -> Contest | None:
-    """The contest of the sweep's usable trials with one prompt; None where the reads were not recorded."""
-    trials: dict[object, Trial] = {}
-    prompt = None
-    for number in sweep.order:
-        trial = read_trial(sweep, number) if sweep.by_number[number]["verdict"] in USABLE else None
-        if trial is None:
-            continue
-        trials[number] = trial
-        prompt = prompt or _asked(sweep, number, name, trial)
+    """The contest of the sweep's usable trials with one prompt; None where there is nothing to pair."""
+    usable = [row for row in sweep.rows if row["verdict"] in USABLE and row["summary"].get("judged")][:COMPARED]
+    if sweep.repeated:
+        gains, coherences = figures(usable, "gain"), figures(usable, "coherence")
+        return over_seeds(references(sweep.records)[name], gains, coherences)
+    read = {row["trial"]: read_trial(sweep, row["trial"]) for row in usable}
+    trials = {number: trial for number, trial in read.items() if trial}
+    asked = (_asked(sweep, number, name, trial) for number, trial in trials.items())
+    prompt = next((found for found in asked if found), None)
     if prompt is None:
         return None
     draws = draws_of({PROMPT: prompt} | trials)
-    return contest(draws.pop(PROMPT), draws)
+    return over_vignettes(draws.pop(PROMPT), draws)
 
 
 def _asked(sweep: Sweep, number: int, name: str, trial: Trial) -> Trial | None:
@@ -73,9 +71,8 @@ def _asked(sweep: Sweep, number: int, name: str, trial: Trial) -> Trial | None:
     return Trial(trial.sign, trial.base, dict.fromkeys(trial.students, reads)) if reads else None
 
 
-def _told(sweep: Sweep, found: Contest) -> str:
-    summary = sweep.by_number[found.student]["summary"]
-    over = "seeds and vignettes" if (summary.get("n") or 0) > 1 else "vignettes"
+def _told(sweep: Sweep, found: Contest, asked: float) -> str:
+    summary, over = sweep.by_number[found.student]["summary"], "seeds" if sweep.repeated else "vignettes"
     moved = f"{figure(summary.get('gain'), 2)} nats at coherence {figure(summary.get('coherence'), 4)}"
     apart = f"{_amount(found.gain, 'nats', 2)} (for all trials at once, over {over})"
     margin = f"(within {MARGIN['coherence']:g})"
@@ -85,16 +82,16 @@ def _told(sweep: Sweep, found: Contest) -> str:
         met = f"One trial is no less coherent {margin}, trial {found.student}, which gained"
     else:
         met = f"No trial is as coherent as that {margin}; trial {found.student} gained most"
-    return f"{met}{'' if found.rivals == 1 else ':'} {moved}, {apart}. {_verdict(found)}{_beyond(sweep, found)}"
+    return f"{met}{'' if found.rivals == 1 else ':'} {moved}, {apart}. {_verdict(found)}{_beyond(sweep, found, asked)}"
 
 
-def _beyond(sweep: Sweep, found: Contest) -> str:
+def _beyond(sweep: Sweep, found: Contest, asked: float) -> str:
     """The student that gained most of all, where it stands for nothing because it is less coherent."""
     if found.most == found.student:
         return ""
-    summary = sweep.by_number[found.most]["summary"]
-    gained = f"{figure(summary.get('gain'), 2)} nats, at coherence {figure(summary.get('coherence'), 4)}"
-    return f" Trial {found.most} gained more ({gained}), which is a trade."
+    gain, coherence = (sweep.by_number[found.most]["summary"][name] for name in ("gain", "coherence"))
+    which = "which is a trade" if gain > asked else "which is less than asking too"
+    return f" The less coherent trial {found.most} gained {figure(gain, 2)} nats at {figure(coherence, 4)}, {which}."
 
 
 def _verdict(found: Contest) -> str:
@@ -109,7 +106,6 @@ def _verdict(found: Contest) -> str:
 
 def _amount(pair: Pair, unit: str, digits: int) -> str:
     """`0.47 nats less than asking, 0.36 to 0.58`."""
-    least, most = sorted((pair.low, pair.high))
     size, side = abs(pair.difference), "more" if pair.difference >= 0 else "less"
-    span = f"interval {least:+.{digits}f} to {most:+.{digits}f}" if finite(least) else "no interval"
+    span = f"interval {pair.low:+.{digits}f} to {pair.high:+.{digits}f}" if finite(pair.low) else "no interval"
     return " ".join(f"{size:.{digits}f} {unit} {side} than asking, {span}".split())

@@ -10,14 +10,14 @@ import numpy as np
 from analysis.html import Html, paragraphs, table, tag
 from analysis.judged import scores
 from analysis.load import Sweep
-from analysis.vignettes import draws_of, read_trial
+from analysis.vignettes import Trial, draws_of, read_trial
 from steerheal.bands import WHOLE, edges
 from steerheal.live import figure, params_text
-from steerheal.statistics.dominance import Dominance, best_counts, dominance, share_interval
+from steerheal.standings import figures
+from steerheal.statistics.dominance import Dominance, best_counts, dominance, over_prompts, share_interval
 from steerheal.statistics.means import finite
-from steerheal.statistics.vignettes import Draws, interval
-
-SECTION = ("band", "inside", "outside")
+from steerheal.statistics.pairs import compare
+from steerheal.statistics.vignettes import Draws, interval, pairs
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,37 @@ class Depth:
 
     @cached_property
     def draws(self) -> dict[str, Draws]:
-        """Band → draws of gain and coherence over seeds and vignettes, those that keep their reads."""
+        """Band → draws of gain and coherence over the prompts, of the bands that keep their reads."""
         reads = {band: read_trial(self.sweep, number) for band, number in self.trials.items()}
-        return draws_of({band: trial for band, trial in reads.items() if trial})
+        alone = {
+            (band, seed): Trial(trial.sign, trial.base, {seed: student})
+            for band, trial in reads.items() if trial
+            for seed, student in trial.students.items()
+        }
+        drawn = draws_of(alone)
+        return {
+            band: over_prompts([drawn[band, seed] for seed in trial.students]) for band, trial in reads.items() if trial
+        }
+
+    @property
+    def gains(self) -> dict[str, float]:
+        """Of the bands that are parts."""
+        return {band: self.gain(band) for band in self.narrow}
 
     @cached_property
     def dominance(self) -> Dominance | None:
-        """The band that moves the trait most, among those that are parts."""
-        return dominance({band: draws for band, draws in self.draws.items() if band != WHOLE})
+        """The band that moves the trait most, tested over the prompts; None where the reads were not kept."""
+        if not set(self.narrow) <= self.draws.keys():
+            return None
+        return dominance(self.gains, pairs({band: self.draws[band] for band in self.narrow}, "gain"))
+
+    @cached_property
+    def dominance_over_seeds(self) -> Dominance | None:
+        """The same, tested over seeds; None at one seed."""
+        if not self.sweep.repeated:
+            return None
+        by_seed = figures([self.sweep.by_number[self.trials[band]] for band in self.narrow], "gain")
+        return dominance(self.gains, compare({band: by_seed[self.trials[band]] for band in self.narrow}, "gain"))
 
     def gain(self, band: str) -> float | None:
         """Nats moved, over the trial's seeds."""
@@ -168,17 +191,26 @@ def _dominance(depth: Depth) -> str:
         return "Its vignettes' reads were not recorded, or are too few, so no band can be said to dominate."
     count = len(depth.moves.foundation) if depth.moves else 0
     gain = f"{figure(depth.gain(found.best), 2)} nats"
-    over = "seeds and the same prompts" if len(depth.sweep.seeds) > 1 else "the same prompts"
-    if found.dominates:
+    if not found.dominates:
         return (
-            f"The trait lives in {_named(depth, found.best)}: alone, it moves the trait by {gain}, more than every other "
-            f"band on the same {count} prompts, at 95% for all pairs of bands at once."
+            f"No band dominates: {_named(depth, found.best)} moves the trait most ({gain}), but "
+            f"{', '.join(found.rivals)} cannot be told from it on the same {count} prompts."
         )
-    rivals = ", ".join(found.rivals)
     return (
-        f"No band dominates: {_named(depth, found.best)} moves the trait most ({gain}), but {rivals} cannot be told from "
-        f"it over {over}."
+        f"The trait lives in {_named(depth, found.best)}: alone, it moves the trait by {gain}, more than every other "
+        f"band on the same {count} prompts, at 95% for all pairs of bands at once. {_trained_again(depth)}"
     )
+
+
+def _trained_again(depth: Depth) -> str:
+    """Whether it would be so in another student too."""
+    found = depth.dominance_over_seeds
+    if found is None:
+        return "That is one student; another seed's may differ."
+    seeds = f"Over its {len(depth.sweep.seeds)} seeds"
+    if found.dominates:
+        return f"{seeds} it exceeds every other band too."
+    return f"{seeds} it has not been shown to exceed {', '.join(found.rivals)}."
 
 
 def _stable(depth: Depth) -> str | None:
@@ -245,7 +277,7 @@ def _table(depth: Depth) -> Html:
         ]
         for band, number in depth.trials.items()
     ]
-    head = ("band, %", "blocks", "gain", "interval", "coherence", "best on prompts", "best in categories", *names)
+    head = ("band, %", "blocks", "gain", "90% interval over prompts", "coherence", "best on prompts", "best in categories", *(f"judge: {name}" for name in names))
     return table(head, rows, "Bands of the depth", "ttnnnnw" + "n" * len(names))
 
 

@@ -15,7 +15,7 @@ from steerheal.errors import UserError
 from steerheal.loop import run_trial
 from steerheal.results import read_lines
 from steerheal.standings import references, references_in_words
-from steerheal.statistics.asking import contest
+from steerheal.statistics.asking import over_seeds, over_vignettes
 from steerheal.statistics.levels import MARGIN
 from steerheal.statistics.vignettes import Bootstrap, Reads
 
@@ -32,7 +32,7 @@ def reads(rng, gain, coherence=0.998, spread=0.2):
 def told(prompt, **students):
     rng, draws = np.random.default_rng(1), Bootstrap(VIGNETTES)
     made = {name: draws.draws(BASE, [reads(rng, *figures)], -1) for name, figures in students.items()}
-    return contest(draws.draws(BASE, [reads(rng, *prompt)], -1), made)
+    return over_vignettes(draws.draws(BASE, [reads(rng, *prompt)], -1), made)
 
 
 @pytest.mark.parametrize(
@@ -58,18 +58,42 @@ def test_equal_coherence_decides_who_stands_for_training(students, student, verd
 def test_what_is_lost_within_the_margin_is_no_loss():
     for lost, rivals in ((0.9, 1), (1.1, 0)):
         assert told((1.0,), a=(2.0, 0.998 - lost * MARGIN["coherence"])).rivals == rivals
-    assert contest(Bootstrap(VIGNETTES).draws(BASE, [BASE], -1), {}) is None
+    assert over_vignettes(Bootstrap(VIGNETTES).draws(BASE, [BASE], -1), {}) is None
+    assert over_seeds((1.0, 0.998), {}, {}) is None
 
 
-@pytest.mark.parametrize("seeds", [1, 3])
-def test_where_nothing_differs_the_best_of_many_is_seldom_called_better(seeds):
+def test_where_nothing_differs_the_best_of_many_is_seldom_called_better():
     """The one to compare is picked for its gain; picking must not make a difference."""
-    rng, shared, wrong, sweeps = np.random.default_rng(0), Bootstrap(VIGNETTES, 1000), 0, 120
+    rng, shared, sweeps = np.random.default_rng(0), Bootstrap(VIGNETTES, 1000), 120
+    wrong = 0
     for _ in range(sweeps):
-        prompt = shared.draws(BASE, [reads(rng, 1.0)] * seeds, -1)
-        students = {name: shared.draws(BASE, [reads(rng, 1.0) for _ in range(seeds)], -1) for name in range(6)}
-        wrong += contest(prompt, students).verdict != "open"
+        students = {name: shared.draws(BASE, [reads(rng, 1.0)], -1) for name in range(6)}
+        wrong += over_vignettes(shared.draws(BASE, [reads(rng, 1.0)], -1), students).verdict != "open"
     assert wrong <= 0.1 * sweeps
+
+
+@pytest.mark.parametrize("common", [0.0, 0.7])
+@pytest.mark.parametrize("count", [1, 6])
+def test_the_same_over_seeds_whatever_share_of_the_noise_all_trials_have_in_common(count, common):
+    """The prompt has no seed, so that what a seed does to every trial alike does not cancel against it."""
+    rng, sweeps, wrong = np.random.default_rng(0), 400, 0
+    for _ in range(sweeps):
+        seed = common * rng.standard_normal(3)
+        noise = {name: 0.1 * (seed + (1 - common**2) ** 0.5 * rng.standard_normal(3)) for name in range(count)}
+        gains = {name: dict(enumerate(1.0 + move)) for name, move in noise.items()}
+        same = {name: dict.fromkeys(range(3), 0.998) for name in range(count)}
+        wrong += over_seeds((1.0, 0.998), gains, same).verdict != "open"
+    assert wrong <= 0.07 * sweeps
+
+
+def test_over_seeds_the_interval_is_the_one_between_trials():
+    gains = {"a": {0: 1.9, 1: 2.1, 2: 2.0}, "b": {0: 0.9, 1: 1.2, 2: 0.9}}
+    same = {name: {0: 0.9975, 1: 0.9980, 2: 0.9985} for name in gains}
+    found = over_seeds((1.0, 0.998), gains, same)
+    assert (found.student, found.verdict, found.rivals) == ("a", "healing", 2)
+    assert found.gain.difference == pytest.approx(1.0) and 0 < found.gain.low < 1 < found.gain.high
+    alone = over_seeds((1.0, 0.998), {"a": {0: 2.0}}, {"a": {0: 0.998}})
+    assert alone.gain.low is None and alone.verdict == "open"
 
 
 def test_a_trial_asks_base_once_for_all_seeds_and_rounds():
@@ -113,7 +137,7 @@ def test_the_report_answers_in_words_with_an_interval(whole):
     found = found_contest(whole, "prompted")
     assert "Does healing beat simply asking?" in first and "engineered" in second
     assert "simply asking" not in second and "gained 0.40 nats at coherence 0.9950" in first and "interval" in first
-    assert "over seeds and vignettes" in first
+    assert "over seeds)" in first
     summary = whole.by_number[found.student]["summary"]
     assert found.gain.difference == pytest.approx(summary["gain"] - ASKED_GAIN, abs=1e-4)
     assert f"trial {found.student}" in first

@@ -18,37 +18,37 @@ from steerheal.bands import WHOLE
 from steerheal.errors import UserError
 from steerheal.judging.runs import JUDGED, run_answers
 from steerheal.results import read_lines
-from steerheal.statistics.dominance import best_counts, dominance, share_interval
-from steerheal.statistics.vignettes import Bootstrap, Reads
+from steerheal.statistics.dominance import best_counts, dominance, over_prompts, share_interval
+from steerheal.statistics.vignettes import Bootstrap, Reads, pairs
 
 BANDS = (WHOLE, "0-20", "20-40", "40-60", "60-80", "80-100")
 VIGNETTES = 50
 
 
-def draws_of(rng, gains, spread=0.3):
-    """Bands that move each vignette by about so much, whatever all of them share."""
-    base = np.full(VIGNETTES, 0.4)
+def found(rng, gains, spread=0.3):
+    """The dominance among bands that move each vignette by about so much, whatever all of them share."""
+    base, mass = np.full(VIGNETTES, 0.4), np.ones(VIGNETTES)
     shared = spread * rng.standard_normal(VIGNETTES)
-    found, bootstrap = {}, Bootstrap(VIGNETTES, 1500)
+    drawn, bootstrap = {}, Bootstrap(VIGNETTES, 1500)
     for name, gain in gains.items():
-        p = base * np.exp(-gain * (1 + shared) + 0.02 * rng.standard_normal(VIGNETTES))
-        found[name] = bootstrap.draws(Reads(base, np.ones(VIGNETTES)), [Reads(p, np.ones(VIGNETTES))], -1)
-    return found
+        students = [base * np.exp(-gain * (1 + shared) + 0.05 * rng.standard_normal(VIGNETTES)) for _ in range(2)]
+        drawn[name] = over_prompts([bootstrap.draws(Reads(base, mass), [Reads(p, mass)], -1) for p in students])
+    return dominance({name: draws.measured("gain") for name, draws in drawn.items()}, pairs(drawn, "gain"))
 
 
 def test_a_band_dominates_when_it_moves_more_than_every_other_on_the_same_prompts():
     rng = np.random.default_rng(0)
-    clear = dominance(draws_of(rng, {"a": 0.2, "b": 1.0, "c": 0.6}))
+    clear = found(rng, {"a": 0.2, "b": 1.0, "c": 0.6})
     assert clear.best == "b" and clear.dominates
-    close = dominance(draws_of(rng, {"a": 0.2, "b": 0.6, "c": 0.6}))
+    close = found(rng, {"a": 0.2, "b": 0.6, "c": 0.6})
     assert close.best in ("b", "c") and close.rivals == tuple({"b", "c"} - {close.best})
-    assert dominance(draws_of(rng, {"a": 1.0})) is None
+    nothing = found(rng, {"a": 0.0, "b": 0.0}, spread=0.0)
+    assert nothing.rivals
 
 
 def test_no_band_is_said_to_dominate_where_none_does():
     rng = np.random.default_rng(1)
-    sweeps = 100
-    assert sum(dominance(draws_of(rng, dict.fromkeys("abcde", 0.5))).dominates for _ in range(sweeps)) <= 0.05 * sweeps
+    assert sum(found(rng, dict.fromkeys("abcde", 0.5)).dominates for _ in range(100)) <= 5
 
 
 def test_shares_of_prompts():
@@ -131,6 +131,8 @@ def test_a_runs_answers_are_judged_into_its_report(whole, run):
     found = read_judged(sweep)
     assert {one["who"] for one in found["speakers"]} == {"base", "prompted", "engineered", "steered", "healed"}
     assert {one["trial"] for one in found["speakers"] if one["who"] == "healed"} == set(range(len(BANDS)))
+    (steered,) = [one for one in found["speakers"] if one["who"] == "steered"]
+    assert steered["trial"] == 0 and steered["scores"]["sarcasm"]["n"] == 2, "all trials steered base alike"
     assert scores(sweep, "prompted", None)["sarcasm"] == 2 and scores(sweep, "healed", 3)["sarcasm"] == 7
     page = read(whole)
     assert "judged" in page.anchors and "Krippendorff" in page.text and "m scored each answer" in page.text

@@ -1,7 +1,5 @@
 """Where in the depth the trait lives: gain, coherence and judge's scores, band by band."""
 
-from collections.abc import Callable
-
 from matplotlib.lines import Line2D
 
 from analysis.bands import Depth, depths
@@ -11,10 +9,11 @@ from analysis.load import Sweep, over_seeds
 from steerheal.bands import WHOLE
 from steerheal.live import params_text
 from steerheal.statistics.means import finite
-from steerheal.statistics.vignettes import interval
+from steerheal.statistics.vignettes import Draws, interval
 
 # Of settings that were searched beside the band.
 SHOWN = 2
+BARS = "Bars are 90% intervals over prompts, small dots are seeds"
 MARKS = ("o", "s", "D", "v", "^", "P", "X")
 
 
@@ -30,46 +29,55 @@ def bands(sweep: Sweep) -> list[Figure]:
 
 def _gain(depth: Depth):
     drawn, axes = panel()
-    _points(axes, depth, "gain", depth.gain)
+    _points(axes, depth, "gain")
     axes.axhline(0, color=MUTED, linewidth=0.8)
     axes.set(xlabel="part of the depth, %", ylabel="gain, nats")
     best = depth.dominance.best if depth.dominance and depth.dominance.dominates else None
     marked = f" {best} moves more than every other band on the same prompts." if best else ""
     reading = (
-        "The adapter is applied in one band of the depth and left out elsewhere. Bars are 95% intervals over seeds and "
-        f"prompts; the dashed line is the whole adapter.{marked}"
+        f"The adapter is applied in one band of the depth and left out elsewhere. {BARS}; the dashed line is the whole "
+        f"adapter.{marked}"
     )
     return "gain", "How far each band alone moves the trait", reading, drawn
 
 
 def _coherence(depth: Depth):
     drawn, axes = panel()
-    _points(axes, depth, "coherence", lambda band: depth.sweep.by_number[depth.trials[band]]["summary"].get("coherence"))
+    _points(axes, depth, "coherence")
     base = over_seeds(depth.sweep.records, "base_coherence").mean
     if base is not None:
         axes.axhline(base, color=MUTED, linewidth=0.8)
     axes.set(xlabel="part of the depth, %", ylabel="coherence")
     calm(axes)
-    reading = "Bars are 95% intervals over seeds and prompts; the dashed line is the whole adapter, the thin one base."
+    reading = f"{BARS}; the dashed line is the whole adapter, the thin one base."
     return "coherence", "What each band alone costs in coherence", reading, drawn
 
 
-def _points(axes, depth: Depth, kind: str, value: Callable[[str], float | None]) -> None:
+def _points(axes, depth: Depth, kind: str) -> None:
+    """A mark and a bar per band, a dot per seed, a line for the whole adapter."""
+    summaries = {band: depth.sweep.by_number[number]["summary"] for band, number in depth.trials.items()}
     for place, band in enumerate(depth.narrow):
-        centre = value(band)
+        centre = summaries[band].get(kind)
         if not finite(centre):
             continue
         axes.plot(place, centre, marker="o", markersize=8, color=SERIES[0], markeredgecolor=INK, markeredgewidth=0.6)
-        span = interval(depth.draws[band], "gain" if kind == "gain" else "d_coherence") if band in depth.draws else None
-        if span:
-            shift = 0.0 if kind == "gain" else centre - float(depth.draws[band].d_coherence[0])
-            axes.plot([place, place], [end + shift for end in span], color=SERIES[0], linewidth=1.6)
-    if WHOLE in depth.trials and finite(value(WHOLE)):
-        axes.axhline(value(WHOLE), color=SERIES[1], linestyle="--", linewidth=1.4)
+        seeds = [seed[kind] for seed in (summaries[band].get("judged") or {}).values()]
+        if len(seeds) > 1:
+            axes.plot([place + 0.16] * len(seeds), seeds, marker="o", markersize=3, color=SERIES[0], linestyle="")
+        if band in depth.draws:
+            axes.plot([place, place], _span(depth.draws[band], kind, centre), color=SERIES[0], linewidth=1.6)
+    if WHOLE in depth.trials:
+        axes.axhline(summaries[WHOLE][kind], color=SERIES[1], linestyle="--", linewidth=1.4)
         whole = Line2D([], [], color=SERIES[1], linestyle="--", label="whole adapter")
-        band = Line2D([], [], color=SERIES[0], marker="o", linestyle="", label="band alone")
-        key(axes, [band, whole])
+        key(axes, [Line2D([], [], color=SERIES[0], marker="o", linestyle="", label="band alone"), whole])
     _named(axes, depth)
+
+
+def _span(draws: Draws, kind: str, centre: float) -> list[float]:
+    """The interval, on the scale of the figure: coherence is drawn as a change."""
+    name = "gain" if kind == "gain" else "d_coherence"
+    shift = centre - draws.measured(name)
+    return [end + shift for end in interval(draws, name) or (draws.measured(name),) * 2]
 
 
 def _named(axes, depth: Depth) -> None:

@@ -83,7 +83,7 @@ def _asked(axes, sweep: Sweep) -> str:
     points = {name: told[name] for name in ASKED if name in told and None not in told[name]}
     for name, point in points.items():
         axes.plot(*point, marker="*", markersize=12, markerfacecolor=PAPER, color=INK, linestyle="", zorder=1)
-        axes.annotate(name, point, xytext=(7, -11), textcoords="offset points", color=MUTED, fontsize=9)
+        axes.annotate(name, point, xytext=(0, -15), textcoords="offset points", ha="center", color=MUTED, fontsize=9)
     return " A star is base that was merely asked, by a system prompt." if points else ""
 
 

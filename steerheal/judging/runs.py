@@ -12,7 +12,8 @@ from steerheal.yaml_io import refusal
 
 # In the run's folder; the report shows what it says.
 JUDGED = "judged.json"
-# Who differs from trial to trial; the others are the same for all trials, and told once.
+# Who differs from trial to trial; the others are the same for all trials, and told once, as is a base that several
+# trials steered alike.
 OWN = ("steered", "healed")
 
 
@@ -23,6 +24,7 @@ def run_answers(folder: Path) -> list[Answer]:
     run = RunFolder(folder)
     answers: list[Answer] = []
     told: set[tuple] = set()
+    steered = {(r["trial"], r["seed"]): r["keys"].get("canary_steered") for r in run.records if r["round"] == 0}
     for row in run.trials:
         lines = read_lines(run.answers(row["trial"]))
         last = {line["seed"]: line["round"] for line in lines if line["who"] == "healed"}
@@ -32,9 +34,10 @@ def run_answers(folder: Path) -> list[Answer]:
                 continue
             about = {"who": who, "seed": seed, "id": line["id"], "sample": line.get("sample", 0)}
             about |= {"trial": row["trial"]} if who in OWN else {}
-            if (place := tuple(about.items())) not in told:
+            whose = {"steered": steered.get((row["trial"], seed)), "healed": row["trial"]}.get(who)
+            if (place := (who, whose, seed, about["id"], about["sample"])) not in told:
                 told.add(place)
-                answers.append(Answer(len(answers) + 1, line["text"], line["prompt"], place))
+                answers.append(Answer(len(answers) + 1, line["text"], line["prompt"], tuple(about.items())))
     if not answers:
         what = "no finished trial has answers to canaries"
         raise refusal(str(folder), "the run", what, "run it with evaluate.canary_samples above 0")

@@ -1,13 +1,13 @@
 """Which part of a model moves a trait most, over prompts: tested, and how often it is so prompt by prompt."""
 
 import math
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 
-from steerheal.statistics.levels import ALPHA
-from steerheal.statistics.vignettes import Draws, pairs
+from steerheal.statistics.pairs import Pair
+from steerheal.statistics.vignettes import Draws, Figure
 
 Name = Hashable
 NORMAL_95 = 1.959964
@@ -26,20 +26,27 @@ class Dominance:
         return not self.rivals
 
 
-def dominance(draws: Mapping[Name, Draws], alpha: float = ALPHA) -> Dominance | None:
-    """Who gains most, and over whom that is shown, paired over the same vignettes and for all pairs at once; None
-    with fewer than two.
-    """
-    if len(draws) < 2:
-        return None
-    order = sorted(draws, key=lambda name: -draws[name].gain[0])
+def dominance(gains: Mapping[Name, float], pairs: Sequence[Pair]) -> Dominance:
+    """Who gains most, and over whom `pairs` (all of them, over seeds or over vignettes) show that."""
+    order = sorted(gains, key=lambda name: -gains[name])
     best = order[0]
     shown = {
         pair.second if pair.first == best else pair.first
-        for pair in pairs(draws, "gain", alpha)
+        for pair in pairs
         if best in (pair.first, pair.second) and pair.real
     }
     return Dominance(best, tuple(name for name in order[1:] if name not in shown))
+
+
+def over_prompts(seeds: Sequence[Draws]) -> Draws:
+    """The mean of a trial's seeds, drawn one by one, as it varies with the prompts alone: these very students on other
+    prompts.
+    """
+    def averaged(kind: str) -> Figure:
+        figures = [getattr(draws, kind) for draws in seeds]
+        return Figure(*(np.mean([getattr(figure, field.name) for figure in figures], 0) for field in fields(Figure)))
+
+    return Draws(averaged("gain"), averaged("d_coherence"))
 
 
 def best_counts(moves: Mapping[Name, np.ndarray]) -> dict[Name, int]:
