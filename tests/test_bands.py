@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from test_adapter import IDS, own_logits, write
 from test_engine import requests_for
 from test_fit import checked
 from test_loop import DATA, Given, trial
+from test_search_spaces import SPACES
 from tiny import DEVICE, random_adapter, save
 from transformers import AutoModelForCausalLM
 
@@ -23,6 +25,7 @@ from steerheal.bands import band_blocks, band_text
 from steerheal.config import Bands, load_space
 from steerheal.errors import UserError
 from steerheal.experiments.steer import ASKED
+from steerheal.export import PEFT_FILES, write_adapters
 from steerheal.generation.engine import Engine
 from steerheal.generation.request import Request
 from steerheal.generation.sampling import Sampling
@@ -30,7 +33,6 @@ from steerheal.generation.streams import stream_key
 from steerheal.loop import run_trial
 from steerheal.students.bands import banded
 from steerheal.students.rows import Row, Student
-from test_search_spaces import SPACES
 
 FIFTHS = ("0-20", "20-40", "40-60", "60-80", "80-100")
 
@@ -190,3 +192,19 @@ def test_single_steps_refuse_bands_and_adapters_that_do_not_fit(command, monkeyp
     assert f"trained for {llama_base.name}" in told and str(model) in told
     same = ("--model", llama_base.name, "--dtype", "float64", "--adapter", folder)
     assert "holds none of the 4 blocks" in refused(command, monkeypatch, *same, "--band", "1-2")
+
+
+def test_an_exported_adapter_is_what_its_figures_are_about(tmp_path):
+    """A trial that measured a band is not given away as the whole adapter."""
+    (tmp_path / "key").mkdir()
+    for name in PEFT_FILES:
+        (tmp_path / "key" / name).write_text("whole")
+    summary = {"gain": 1.0, "coherence": 0.99, "slope": None}
+    rows = [{"trial": n, "verdict": "ok", "students": {"0": ["key"]}, "summary": summary} for n in (0, 1)]
+    store = SimpleNamespace(folder=lambda key: tmp_path / key)
+    bands = {0: None, 1: Bands(band="20-40")}
+    export = lambda history, part: {name: f"{history[0]} {part.band}".encode() for name in PEFT_FILES}
+    write_adapters(tmp_path / "run", store, rows, [0, 1], export, lambda row: bands[row["trial"]])
+    read = lambda trial: (tmp_path / "run" / "adapters" / trial / PEFT_FILES[0]).read_text()
+    assert (read("trial-000-seed-0"), read("trial-001-seed-0")) == ("whole", "key 20-40")
+    assert len(write_adapters(tmp_path / "run", store, rows, [1], None, lambda row: bands[row["trial"]])) == 0
