@@ -213,7 +213,8 @@ def show_over_vignettes(console: Console, first: Side, second: Side) -> None:
         return
     over = ONE if len(seeds) == 1 else SEVERAL
     table = Table("figure", "difference", f"interval {over}", "what it says", title_justify="left")
-    table.title = f"A − B, {over}: {vignettes} vignettes, seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+    listed = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+    table.title = f"A − B, {over}: {vignettes} vignettes, {listed}"
     for kind in KINDS:
         pair = found.get("d_coherence" if kind == "coherence" else kind)
         difference, bounds, said = cells(pair, kind) if pair else ("–", "no bound", "the gain may be zero")

@@ -90,7 +90,11 @@ def race_in_words(sweep: Sweep) -> list[str]:
 def _told(one: Curse) -> str:
     amount = f"{abs(one.difference):.2g} {UNITS[one.figure]}".strip()
     way = "less" if one.difference > 0 else "more"
-    sure = {None: "; too few seeds say whether that is noise", True: ", which is more than noise", False: ", within noise"}
+    sure = {
+        None: "; too few seeds say whether that is noise",
+        True: ", which is more than noise",
+        False: ", within noise",
+    }
     ends = "" if one.low is None else f" ({-one.high:+.2f} to {-one.low:+.2f})"
     return f" On fresh seeds it has {amount} {way} {one.figure}{ends}{sure[one.real]}."
 

@@ -80,7 +80,7 @@ def report(runs: Sequence[Mapping[str, float]]) -> int:
         low |= not enough
         print(
             f"{name}: re-runs put the least standard error of a difference at {floor:.2g}; the statistics take "
-            f"{ROUNDING[name]:g}{'' if enough else ', which is TOO LOW'}; differences within {MARGIN[name]:g} do not matter"
+            f"{ROUNDING[name]:g}{'' if enough else ', which is TOO LOW'} (and {MARGIN[name]:g} is the least that matters)"
         )
     return int(low)
 

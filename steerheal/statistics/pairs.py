@@ -194,6 +194,7 @@ def _matrix(figures: Mapping[Name, Mapping[int, float]]) -> np.ndarray:
 
 
 def listed(names: list[Name], table: Table, margin: float) -> list[Pair]:
+    """A table's pairs one by one, by name; `margin`: within which a difference does not matter."""
     rows = zip(table.first, table.second, table.difference.tolist(), table.reach.tolist(), strict=True)
     return [_pair(names[a], names[b], difference, reach, margin) for a, b, difference, reach in rows]
 
