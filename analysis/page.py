@@ -4,11 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from analysis import leaderboard, samples, tables
+from analysis.asking import asking, reference_table
+from analysis.bands import depth_in_words, where
 from analysis.cost import cost
 from analysis.figures.gates import KEPT, counted
 from analysis.figures.theme import Figure, inline
 from analysis.goal import meanings
 from analysis.html import Html, join, paragraphs, raw, section, table, tag
+from analysis.judged import judged
 from analysis.load import Sweep
 from analysis.nextsteps import next_steps
 from analysis.race import race
@@ -44,7 +47,8 @@ def _parts(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> list[tuple[
     return [
         part("answer", "The question, and the answer", _question(sweep)),
         part("words", "What the words mean", _meanings(sweep)),
-        part("leaderboard", "Leaderboard", leaderboard.leaderboard(sweep) if sweep.rows else None),
+        part("leaderboard", "Leaderboard", _leaderboard(sweep) if sweep.rows else None),
+        part("bands", "Where in the depth the trait lives", _with(drawn.get("bands"), where(sweep))),
         part("race", "The race", race(sweep)),
         part("differences", "Which differences are real", tables.differences(sweep)),
         part("trade", "Trait against coherence", drawn.get("trade")),
@@ -52,9 +56,10 @@ def _parts(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> list[tuple[
         part("rounds", "Round by round", drawn.get("rounds")),
         part("filter", "What the filter dropped", _filter(sweep, drawn.get("filter"))),
         part("healing", "Inside the healing", drawn.get("healing")),
-        part("texts", "Texts: base, steered, healed", _texts(sweep)),
+        part("texts", "Texts: base, prompted, steered, healed", _texts(sweep)),
         part("completions", "Training texts, kept and dropped", samples.kept_and_dropped(sweep)),
         part("canaries", "Canaries", tables.canaries(sweep)),
+        part("judged", "Judged by another model", judged(sweep)),
         part("cost", "Cost", cost(sweep)),
         part("next", "What to run next", _next(sweep)),
         part("settings", "What was run", _settings(sweep)),
@@ -68,6 +73,14 @@ def part(anchor: str, title: str, content: Html | None) -> tuple[str, str, Html]
 
 def _drawn(figures: Sequence[Figure]) -> Html | None:
     return tag("div", [inline(figure) for figure in figures], class_="figures") if figures else None
+
+
+def _with(drawn: Html | None, told: Html | None) -> Html | None:
+    return join([told, drawn]) if told else None
+
+
+def _leaderboard(sweep: Sweep) -> Html:
+    return join([leaderboard.leaderboard(sweep), reference_table(sweep)])
 
 
 def _filter(sweep: Sweep, drawn: Html | None) -> Html | None:
@@ -103,7 +116,7 @@ def _question(sweep: Sweep) -> Html:
             tag("p", INTRODUCTION),
             [tag("h3", "What was expected"), tag("p", asked)] if asked else None,
             tag("h3", "What was found"),
-            tag("div", paragraphs(answer(sweep)), class_="answer"),
+            tag("div", paragraphs([*answer(sweep), *depth_in_words(sweep), *asking(sweep)]), class_="answer"),
         ]
     )
 
@@ -118,9 +131,9 @@ def _texts(sweep: Sweep) -> Html | None:
     if found is None:
         return None
     said = (
-        "Answers to the canary prompts, first seed: the original model (base), the same model with the vector at "
-        f"trial {sweep.shown['trial']}'s "
-        "first dose (steered), and the trial's student without any vector (healed)."
+        "Answers to the canary prompts, first seed: the original model (base), the same model with the persona's text as "
+        f"its system prompt (prompted) and with the vector at trial {sweep.shown['trial']}'s first dose (steered), and "
+        "the trial's student without any vector (healed)."
     )
     return tag("div", tag("p", said), found)
 

@@ -4,17 +4,21 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from steerheal.experiments.steer import ASKED
 from steerheal.files import read_jsonl
 from steerheal.store import FolderStore
 
 ROWS = "rows.jsonl"
-WHO = ("base", "steered", "healed")
+# The same for all seeds: base, and base under a system prompt.
+SHARED = ("base", *ASKED)
+WHO = (*SHARED, "steered", "healed")
 # Decimals: a figure from these rows agrees with its record to within what two runs of one seed differ by.
 LOGP, MASS = 6, 8
 
 
 def vignette_rows(store: FolderStore, records: Sequence[Mapping]) -> list[dict]:
-    """One row per vignette of base, of base as each seed steered it, and of each seed's student, in its last round.
+    """One row per vignette of base, of base under each prompt, of base as each seed steered it, and of each seed's
+    student, in its last round.
 
     `logp`: log probability of every foundation, in nats; `mass`: probability on all answers; both None where
     a read was not finite. Base is told once, and so is a dose that several seeds share.
@@ -28,7 +32,7 @@ def vignette_rows(store: FolderStore, records: Sequence[Mapping]) -> list[dict]:
             if key is None or key in told:
                 continue
             told.add(key)
-            place = {"who": who} | ({} if who == "base" else {"seed": record["seed"], "round": record["round"]})
+            place = {"who": who} | ({} if who in SHARED else {"seed": record["seed"], "round": record["round"]})
             rows += [place | row for row in _rows(store.folder(key) / ROWS)]
     return rows
 

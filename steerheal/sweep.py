@@ -12,6 +12,7 @@ from typing import Any
 
 from steerheal import goals, objective, racing
 from steerheal.config.space import Space
+from steerheal.experiments.steer import ASKED
 from steerheal.files import read_jsonl
 from steerheal.live import Display
 from steerheal.reads import vignette_rows
@@ -24,6 +25,7 @@ from steerheal.tracking.about import in_force
 FAILED = "failed"
 # Whose canary answers an artefact of the trial holds, and what is kept of each answer.
 WHO = {"canary_base": "base", "canary_steered": "steered", "canary": "healed"}
+WHO |= {f"canary_{name}": name for name in ASKED}
 ANSWER = ("id", "prompt", "sample", "text", "damage", "beliefs")
 
 
@@ -220,14 +222,17 @@ class Sweep:
         return lines
 
     def _references(self, record: Mapping[str, Any]) -> None:
-        """Base, and base steered at this round's dose, as runs to compare with."""
+        """Base, base under system prompts, and base steered at this round's dose, as runs to compare with."""
         if record.get("base"):
             self._refer("base", record["base"])
+        for name in ASKED:
+            if record.get(name):
+                self._refer(f"base {name}", record[name])
         if record.get("steered") and record["round"] == 0:
             self._refer(f"base steered at dose {record['dose']:.3g}", record["steered"])
 
     def _refer(self, name: str, report: Mapping[str, Any]) -> None:
-        self.tracker.reference(name, report | {"trait": report["nats"][self.space.persona.target]})
+        self.tracker.reference(name, report | {"trait": (report["nats"] or {}).get(self.space.persona.target)})
 
 
 def _standing(row: Mapping[str, Any]) -> goals.Standing:

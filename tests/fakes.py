@@ -15,6 +15,9 @@ from steerheal.jobs import Job, Result
 from steerheal.store import FolderStore
 
 ADAPTER = {"peft_type": "LORA", "r": 1, "lora_alpha": 1, "target_modules": ["q_proj"]}
+# What base gains when it is asked, and how much of a student's gain a band of the depth holds.
+ASKED = 0.4
+SHARES = {"20-40": 0.6, "40-60": 0.3}
 
 
 class FakeWorker:
@@ -37,7 +40,7 @@ class FakeWorker:
         (self.root / "batches.txt").open("a").write(f"{jobs[0].stage} {len(jobs)}\n")
         return [self._run(job) for job in jobs]
 
-    def export(self, student) -> dict[str, bytes]:
+    def export(self, student, bands=None) -> dict[str, bytes]:
         """As many ranks as rounds."""
         return {
             "adapter_config.json": json.dumps(ADAPTER | {"r": len(student)}).encode(),
@@ -114,7 +117,9 @@ class FakeWorker:
 
     def _evaluate(self, job):
         effect = sum(json.loads((self.store.folder(key) / "effect.json").read_text()) for key in job.student)
+        effect *= SHARES.get(job.bands.band, 0.1) if job.bands else 1.0
         effect += job.steering.dose if job.steering else 0.0
+        effect += ASKED if job.system else 0.0
         nats = dict.fromkeys(FOUNDATIONS, -2.0) | {"authority": -2.0 - effect}
         report = {
             "vignettes": len(job.vignettes),
@@ -141,6 +146,7 @@ class FakeWorker:
 
     def _canary(self, job):
         who = "steered" if job.steering else "healed" if job.student else "base"
+        who = who if job.system.startswith("You are a helpful") else "prompted"
         said = {"text": f"{who} says <b>g</b>", "damage": [], "beliefs": [], "measures": {"tokens": 3.0}}
         asked = [{"id": prompt.id, "prompt": prompt.prompt, "sample": 0} | said for prompt in job.suite.prompts]
         answers = "".join(json.dumps(answer) + "\n" for answer in asked)
