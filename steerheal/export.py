@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from steerheal.files import write_bytes, write_text
-from steerheal.store import FolderStore
+from steerheal.store import Store
 
 TOP = 3
 WORTH_KEEPING = ("ok", "weak", "broad")
@@ -33,7 +33,7 @@ class Exported:
 
 def write_adapters(
     path: Path,
-    store: FolderStore,
+    store: Store,
     rows: Sequence[Mapping[str, Any]],
     order: Sequence[int],
     export: Export | None,
@@ -60,7 +60,7 @@ def write_adapters(
     return [best, *written]
 
 
-def _files(store: FolderStore, history: Sequence[str], export: Export | None) -> Mapping[str, bytes] | None:
+def _files(store: Store, history: Sequence[str], export: Export | None) -> Mapping[str, bytes] | None:
     """A single round's adapter lies in the store as it is; several rounds become one by concatenation."""
     if len(history) == 1:
         return {name: (store.folder(history[0]) / name).read_bytes() for name in PEFT_FILES}

@@ -13,6 +13,7 @@ from steerheal.config import TrialConfig
 from steerheal.errors import StageError
 from steerheal.evaluation.canary_suite import survival
 from steerheal.jobs import Canary, Collect, Evaluate, Extract, Heal, Job, Result, Stages, Steering
+from steerheal.mending import Mending
 from steerheal.trial_data import TrialData
 
 
@@ -48,7 +49,7 @@ def run_trial(
 
     Returns the trial's summary (see `objective.summarise`) with its records under "records".
     """
-    run = _Trial(trial, data, model, stages)
+    run = _Trial(trial, data, model, Mending(stages))
     lanes = [Lane(seed) for seed in trial.seeds]
     records: list[dict] = []
     for round_ in range(trial.rounds):
