@@ -30,17 +30,24 @@ def main() -> None:
 
     from tqdm import tqdm
 
+    from steerheal.conversations import read_conversations
     from steerheal.generation.context import context_of
-    from steerheal.healing.pairs import read_pairs
+    from steerheal.healing.pairs import example_of, marked
     from steerheal.healing.train import HealTask, heal
     from steerheal.students.adapter import to_peft
     from steerheal.students.reading import read_student
     from steerheal.students.rows import Student
     from steerheal.worker import finite
 
+    conversations = read_conversations(args.data)
     base = cli.load_model(args)
-    examples = read_pairs(base, args.data, _longest(args.max_tokens, context_of(base)))
-    _show_example(base, examples[0])
+    limit = _longest(args.max_tokens, context_of(base))
+    examples = [example_of(base, conversation) for conversation in conversations]
+    for conversation, example in zip(conversations, examples):
+        if len(example.ids) > limit:
+            where = f"{args.data}: {conversation.id}"
+            raise UserError(f"{where}: longer than --max-tokens {limit}; shorten it or raise the limit")
+    print(f"first pair: {marked(base, examples[0])} (trained on: ⟦…⟧)", file=sys.stderr)
     student = read_student(base, args.adapter)
     reference = student if settings.barrier_ref == "prev" else Student("base")
     task = HealTask(tuple(examples), student, reference, settings, args.seed)
@@ -71,12 +78,6 @@ def _longest(asked: int | None, context: int | None) -> int:
     if context is not None and asked > context:
         raise UserError(f"--max-tokens: {asked} is more than the model's context of {context}; lower it")
     return asked
-
-
-def _show_example(base, example) -> None:
-    """One decoded example on stderr, so that a user sees which tokens are trained on."""
-    decode = base.tokenizer.decode
-    print(f"first pair: {decode(example.prompt)}⟦{decode(example.completion)}⟧ (trained on: ⟦…⟧)", file=sys.stderr)
 
 
 def _advance(bar, done: int, total: int) -> None:

@@ -94,8 +94,25 @@ class Collect(Job):
 
 
 @dataclass(frozen=True)
+class Conversation:
+    """(role, content) of each message; the last is the assistant's response, which alone is trained on."""
+
+    id: str
+    messages: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Pairs(Job):
+    """Conversations as token ids, prompt and response apart. One longer than `max_tokens` is left out and named."""
+
+    stage: ClassVar[str] = "pairs"
+    conversations: tuple[Conversation, ...]
+    max_tokens: int
+
+
+@dataclass(frozen=True)
 class Heal(Job):
-    """A fresh adapter on top of `student`, trained on the kept completions of `data` (a Collect artefact).
+    """A fresh adapter on top of `student`, trained on what `data` (a Collect or Pairs artefact) says is used.
 
     `heal` is the settings section with `lam` already multiplied for the round; `reference` is the history whose
     output distribution the barrier holds on to (the student itself for `prev`, `()` for `base`).

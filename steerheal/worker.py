@@ -23,8 +23,9 @@ from steerheal.files import read_jsonl
 from steerheal.generation.collect import collect
 from steerheal.generation.engine import Engine
 from steerheal.healing.examples import Example
+from steerheal.healing.pairs import example_of, marked
 from steerheal.healing.train import Healed, HealTask, heal
-from steerheal.jobs import Canary, Collect, Evaluate, Extract, Heal, Job, Result, Steering
+from steerheal.jobs import Canary, Collect, Evaluate, Extract, Heal, Job, Pairs, Result, Steering
 from steerheal.steering.extract import extract
 from steerheal.store import Store, open_store
 from steerheal.students.adapter import Adapter, fold, from_peft, to_peft
@@ -46,7 +47,7 @@ class Worker:
         self._vector = lru_cache(maxsize=256)(self._read_vector)
         self._examples = lru_cache(maxsize=64)(self._read_examples)
         self._stages: dict[type[Job], Callable[[list], list[Artefact]]] = {
-            Extract: self._extract, Collect: self._collect, Heal: self._heal,
+            Extract: self._extract, Collect: self._collect, Pairs: self._pairs, Heal: self._heal,
             Evaluate: self._evaluate, Canary: self._canary,
         }
 
@@ -127,6 +128,27 @@ class Worker:
         tasks = [(job, self._student(job.student), self._vector(job.steering.vector)) for job in jobs]
         results = collect(self.engine, tasks, self._advance)
         return [({"completions.jsonl": _jsonl(r["records"])}, r["summary"]) for r in results]
+
+    def _pairs(self, jobs: list[Pairs]) -> list[Artefact]:
+        return [self._tokenised(job) for job in jobs]
+
+    def _tokenised(self, job: Pairs) -> Artefact:
+        rows, too_long, shown = [], [], None
+        for conversation in job.conversations:
+            example = example_of(self.base, conversation)
+            if len(example.ids) > job.max_tokens:
+                too_long.append(conversation.id)
+                continue
+            shown = shown or marked(self.base, example)
+            rows.append({
+                "id": conversation.id, "prompt": conversation.messages[-2][1], "text": conversation.messages[-1][1],
+                "prompt_ids": example.prompt, "ids": example.completion, "used": True,
+            })
+        if not rows:
+            raise StageError(f"all {len(too_long)} pairs are longer than {job.max_tokens} tokens; raise max_tokens")
+        tokens = sum(len(row["ids"]) for row in rows)
+        summary = {"pairs": len(rows), "tokens": tokens, "too_long": too_long, "example": shown}
+        return {"completions.jsonl": _jsonl(rows)}, summary
 
     def _heal(self, jobs: list[Heal]) -> list[Artefact]:
         tasks = [

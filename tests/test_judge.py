@@ -270,7 +270,8 @@ def test_ctrl_c_in_the_command_loses_nothing_and_the_same_command_goes_on(run, t
         process.send_signal(signal.SIGINT)
         told = ""
         while "waiting for the requests under way" not in told:
-            told += process.stderr.readline()
+            assert (line := process.stderr.readline()), told
+            told += line
         go_on.set()
         out, rest = process.communicate(timeout=30)
         assert (process.returncode, out) == (130, "") and "the same command goes on" in rest

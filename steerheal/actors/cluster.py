@@ -28,7 +28,7 @@ from steerheal.errors import UserError
 
 KINDS: dict[str, tuple[str, ...]] = {
     "generation": ("extract", "collect", "canary"),
-    "trainer": ("heal",),
+    "trainer": ("pairs", "heal"),
     "evaluation": ("evaluate",),
 }
 # What each of the three kinds takes of the GPU that they share.

@@ -13,7 +13,8 @@ from ray.exceptions import ActorUnavailableError
 from steerheal.actors.stages import ClusterLost, Handles, RayStages
 from steerheal.config import TrialConfig
 from steerheal.errors import StageError, StoreAway, UserError
-from steerheal.loop import TrialData, run_trial
+from steerheal.loop import run_trial
+from steerheal.trial_data import TrialData
 
 PAYLOAD = "payload"
 

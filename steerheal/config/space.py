@@ -28,7 +28,7 @@ from steerheal.config.sources import (
     find_model,
     find_persona,
 )
-from steerheal.config.trial import Alpha, ModelRef, Persona, Prose, Rounds, Seeds, Stop, TrialConfig
+from steerheal.config.trial import Alpha, ExperimentName, ModelRef, Persona, Prose, Rounds, Seeds, Stop, TrialConfig
 from steerheal.redact import redacted
 from steerheal.yaml_io import one_line, refusal
 
@@ -42,6 +42,7 @@ class SpaceFile(Frozen):
 
     name: Annotated[str, Field(min_length=1)] | None = None
     hypothesis: Prose
+    experiment: ExperimentName = "steer"
     model: Any = "builtin"
     persona: Any = "care_over_authority"
     data: DataEntry = DataEntry()
@@ -64,6 +65,7 @@ class Space:
 
     name: str
     hypothesis: str
+    experiment: str
     model: ModelRef
     persona: Persona
     data: DataPaths
@@ -124,6 +126,7 @@ class Space:
         if settings["heal"]["reg"] == "nll":
             settings["heal"] |= KL_ONLY
         whole = settings | {
+            "experiment": self.experiment,
             "alpha": chosen.get("alpha", self.alpha),
             "rounds": self.rounds,
             "seeds": self.seeds,
@@ -168,6 +171,7 @@ class Space:
         return {
             "name": self.name,
             "hypothesis": self.hypothesis,
+            "experiment": self.experiment,
             "model": model,
             "persona": self.persona.model_dump(),
             "data": asdict(self.data),
@@ -227,6 +231,7 @@ def _resolve(file: SpaceFile, raw: dict, path: Path) -> Space:
     space = Space(
         name=name,
         hypothesis=file.hypothesis,
+        experiment=file.experiment,
         model=model.ref,
         persona=find_persona(file.persona, folder, where),
         data=DataPaths(**model.data | data),

@@ -72,6 +72,8 @@ class Stop(Frozen):
     coherence_below: number(0, 1) | None = None
 
 
+# What a trial does each round; `steerheal.experiments` has a module for each.
+ExperimentName = Literal["steer"]
 Alpha = number(0, 1000)
 Rounds = count(1, 1000)
 Seeds = several(count(0, 2**31 - 1), 1, 1000)
@@ -80,6 +82,7 @@ Seeds = several(count(0, 2**31 - 1), 1, 1000)
 class TrialConfig(Frozen):
     """Everything a trial's loop needs. Equal trials are equal and hash alike."""
 
+    experiment: ExperimentName = "steer"
     alpha: Alpha
     rounds: Rounds
     seeds: Seeds
