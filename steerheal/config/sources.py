@@ -61,7 +61,7 @@ class Kind(Frozen):
 def _store(place: str) -> str:
     """A folder's absolute path, or a URL of a file system that fsspec knows; no password, which would be recorded."""
     protocol, url, rest = place.partition("://")
-    if not place.isprintable() or "::" in place:
+    if not place.isprintable() or "::" in place or (url and not rest.strip("/")):
         raise ValueError("this is no place for a store; write an absolute path, or a URL such as s3://bucket/folder")
     if not url and not Path(place).is_absolute():
         raise ValueError("a path that every node understands is needed; write an absolute one, or a URL")
