@@ -3,6 +3,7 @@
 import errno
 import multiprocessing
 import os
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -197,21 +198,22 @@ class TestObjects(UrlSuite):
         assert sorted(Counter(weights).values()) == [1, 1]
 
 
-class TestS3(UrlSuite):
-    """With a server that speaks S3, where the packages are: pip install s3fs 'moto[server]'."""
+@pytest.fixture(scope="module")
+def s3_server():
+    pytest.importorskip("s3fs", reason="to run these: pip install s3fs 'moto[server]'")
+    moto = pytest.importorskip("moto.server", reason="to run these: pip install s3fs 'moto[server]'")
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield "http://{}:{}".format(*server.get_host_and_port())
+    server.stop()
 
-    @pytest.fixture(scope="class")
-    def server(self):
-        pytest.importorskip("s3fs")
-        moto = pytest.importorskip("moto.server")
-        server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        server.start()
-        yield "http://{}:{}".format(*server.get_host_and_port())
-        server.stop()
+
+class TestS3(UrlSuite):
+    """With a server that speaks S3, where its packages are installed."""
 
     @pytest.fixture(autouse=True)
-    def place(self, server, tmp_path, monkeypatch):
-        given = {"AWS_ENDPOINT_URL": server, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "planted-secret"}
+    def place(self, s3_server, tmp_path, monkeypatch):
+        given = {"AWS_ENDPOINT_URL": s3_server, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "planted-secret"}
         for name, value in (given | {"AWS_DEFAULT_REGION": "us-east-1"}).items():
             monkeypatch.setenv(name, value)
         files = fsspec.filesystem("s3", skip_instance_cache=True)
@@ -236,10 +238,14 @@ class TestS3(UrlSuite):
         ("https://user:planted-secret@objects.example/x?key=planted-secret", "https://objects.example/x: "),
         ("s3x://bucket", "Protocol not known: s3x"),
         ("sftp://host/x", "pip install paramiko"),
+        ("s3://bucket/x", "s3://bucket/x: s3:// needs a package that is not here (Install s3fs to access S3); pip install s3fs"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_one_line(url, words, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for name in ("paramiko", "s3fs"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(fsspec.registry._registry, "s3", raising=False)
     with pytest.raises(UserError) as refused:
         open_store(url, patience=0).check()
     assert words in str(refused.value) and "\n" not in str(refused.value) and "secret" not in str(refused.value)
