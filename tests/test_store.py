@@ -227,7 +227,7 @@ class TestS3(UrlSuite):
         return files, root
 
     def test_a_bucket_that_is_not_there_is_refused(self):
-        with pytest.raises(UserError, match="no-such-bucket: the stage store cannot be used"):
+        with pytest.raises(UserError, match="no-such-bucket/runs: the stage store cannot be used"):
             UrlStore("s3://no-such-bucket/runs", self.caches).check()
 
 
