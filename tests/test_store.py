@@ -11,6 +11,7 @@ from pathlib import Path
 import fsspec
 import objects
 import pytest
+from fsspec.registry import _registry
 from store_suite import FILES, KEY, StoreSuite, contents, put
 
 from steerheal.errors import UserError
@@ -245,7 +246,7 @@ def test_what_cannot_be_used_is_refused_in_one_line(url, words, tmp_path, monkey
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for name in ("paramiko", "s3fs"):
         monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.delitem(fsspec.registry._registry, "s3", raising=False)
+    monkeypatch.delitem(_registry, "s3", raising=False)
     with pytest.raises(UserError) as refused:
         open_store(url, patience=0).check()
     assert words in str(refused.value) and "\n" not in str(refused.value) and "secret" not in str(refused.value)

@@ -4,7 +4,9 @@ import os
 import shutil
 import threading
 
+import psutil
 import pytest
+from listening import listeners, on_loopback
 from small import write_space
 from test_store_damage import small_disk  # noqa: F401 (a fixture)
 from test_tune_cli import PLANTED, environment, finish, start, wait_for
@@ -108,6 +110,9 @@ def test_a_disk_that_fills_during_a_sweep(small_disk, tmp_path_factory):  # noqa
         while True:
             stream.write(b"1" * 4096)
     sweep.wait_for("No space left on device; waiting for it")
+    heard = listeners(psutil.Process(sweep.process.pid))
+    assert {row for row, _, _ in heard} >= {"GCS", "raylet", "agents", "workers and drivers"}
+    assert not [one for one in heard if not on_loopback(one[1])] and "dashboard" not in {row for row, _, _ in heard}
     ballast.unlink()
     printed, err = sweep.finish()
     assert "back after" in printed and "Traceback" not in err
