@@ -134,7 +134,7 @@ class UrlStore(Store):
         """Of this node's processes one at a time reads an artefact; the others then find it."""
         locks = self.cache.root / ".locks"
         self.cache.patiently(lambda: locks.mkdir(parents=True, exist_ok=True))
-        with open(locks / key[:2], "w") as lock:
+        with self.cache.patiently(lambda: open(locks / key[:2], "w")) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
