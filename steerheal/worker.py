@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as save_tensors
 
 from steerheal.bands import band_blocks
-from steerheal.errors import StageError, UserError
+from steerheal.errors import StageError, StoreAway, UserError
 from steerheal.evaluation.canaries import CanaryTask, run_canaries
 from steerheal.evaluation.tinymfv import EvaluationTask, evaluate
 from steerheal.files import read_jsonl
@@ -26,9 +26,9 @@ from steerheal.generation.engine import Engine
 from steerheal.healing.examples import Example
 from steerheal.healing.pairs import example_of, marked
 from steerheal.healing.train import Healed, HealTask, heal
-from steerheal.jobs import Canary, Collect, Evaluate, Extract, Heal, Job, Pairs, Result, Steering
+from steerheal.jobs import Canary, Collect, Evaluate, Extract, Heal, Job, Pairs, Result
 from steerheal.steering.extract import extract
-from steerheal.store import FolderStore
+from steerheal.store import Store, open_store
 from steerheal.students.adapter import Adapter, fold, from_peft, to_peft
 from steerheal.students.bands import banded
 from steerheal.students.base import Base, load_base
@@ -40,7 +40,7 @@ Artefact = tuple[dict[str, bytes], dict]
 class Worker:
     """Stages on one base. `progress` says what is running: stage, jobs, done, total and unit."""
 
-    def __init__(self, base: Base, store: FolderStore, slots: int = 64):
+    def __init__(self, base: Base, store: Store, slots: int = 64):
         self.base, self.store = base, store
         self.engine = Engine(base, slots)
         self.progress: dict[str, Any] = {}
@@ -71,6 +71,8 @@ class Worker:
         self.progress = {"stage": jobs[0].stage, "jobs": len(jobs), "done": 0, "total": 0}
         try:
             artefacts = self._stages[type(jobs[0])](list(jobs))
+        except StoreAway:
+            raise
         except Exception as error:
             self._free()
             if len(jobs) == 1:
@@ -226,7 +228,7 @@ class LocalStages:
 def load_worker(model: Any, store_root: Path | str, slots: int = 64, device: str = "auto") -> Worker:
     """The worker of a `config.ModelRef`. Raises UserError when the model cannot be loaded."""
     base = load_base(model.path_or_hub, model.dtype, model.load_in_4bit, model.revision, device)
-    return Worker(base, FolderStore(store_root), slots)
+    return Worker(base, open_store(store_root), slots)
 
 
 def finite(value: Any) -> Any:
