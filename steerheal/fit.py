@@ -12,6 +12,8 @@ from jinja2.exceptions import TemplateError
 from steerheal.config.space import Space
 from steerheal.evaluation.protocol import ORDERS, Protocol
 from steerheal.generation.context import context_of, overflow
+from steerheal.healing.pairs import example_of, longest
+from steerheal.pair_sets import check_enough, kept_aside
 from steerheal.students.base import Base
 from steerheal.students.chat import prompt_ids
 from steerheal.trial_data import TrialData
@@ -23,25 +25,42 @@ def check_fit(space: Space, data: TrialData, base: Base) -> None:
     _check_blocks(space, len(base.blocks))
     try:
         lengths = list(_lengths(space, data, base))
+        _check_pairs(space, data, base)
     except (TemplateError, ValueError, LookupError) as error:
         what = f"its chat template cannot hold the conversations of a trial ({error})"
         raise refusal(str(space.path), "model", what, "use an instruction-tuned model") from error
     limit = context_of(base)
     for texts, tokens, setting in lengths:
-        key, new = max(_values(space, *setting), key=itemgetter(1)) if setting else (f"data.{texts}", 0)
-        if problem := overflow(texts, tokens, setting[1] if setting else None, new, limit):
+        key, new = max(space.values(setting), key=itemgetter(1)) if setting else (f"data.{texts}", 0)
+        if problem := overflow(texts, tokens, setting, new, limit):
             raise refusal(str(space.path), key, *problem)
 
 
 def _check_blocks(space: Space, blocks: int) -> None:
     """`layers`, fixed or searched. A `depth` needs no check: it always yields a block that the model has."""
-    for key, layers in _values(space, "steer", "layers"):
+    for key, layers in space.values("layers"):
         if layers and max(layers) >= blocks:
             what = f"there is no block {max(layers)}, {space.model.name} has blocks 0 to {blocks - 1}"
             raise refusal(str(space.path), key, what, "name some of these, or write null for its middle ones")
 
 
-def _lengths(space: Space, data: TrialData, base: Base) -> Iterator[tuple[str, int, tuple[str, str] | None]]:
+def _check_pairs(space: Space, data: TrialData, base: Base) -> None:
+    """Enough of the file's pairs must be short enough, also of those that are kept aside."""
+    voice = space.settings.voice
+    limit = longest(base, voice.max_pair_tokens)
+    parts = kept_aside(data.pairs, voice.n_valid)
+    fit = [[pair for pair in part if len(example_of(base, pair).ids) <= limit] for part in parts]
+    if data.pairs and (len(fit[0]) + voice.n_valid < len(data.pairs) or not fit[1]):
+        left = [pair.id for pair in data.pairs if pair not in fit[0] and pair not in fit[1]]
+        named = ", ".join(left[:3]) + (", …" if len(left) > 3 else "")
+        said = f"{len(left)} pairs are longer than {limit} tokens ({named}), which leaves"
+        if not fit[1]:
+            remedy = "raise max_pair_tokens, or shorten them"
+            raise refusal(str(space.path), "settings.voice.max_pair_tokens", f"{said} none to measure on", remedy)
+        check_enough(space, len(fit[0]) + voice.n_valid, f"{said} {len(fit[0]) + voice.n_valid}")
+
+
+def _lengths(space: Space, data: TrialData, base: Base) -> Iterator[tuple[str, int, str | None]]:
     """(which texts, tokens of the longest of their prompts, the setting that adds new tokens to them)."""
     persona, tokenizer = space.persona, base.tokenizer
 
@@ -49,19 +68,11 @@ def _lengths(space: Space, data: TrialData, base: Base) -> Iterator[tuple[str, i
         return max(len(prompt_ids(tokenizer, system, text)) for text in texts)
 
     yield "contexts", max(longest(side, data.contexts) for side in (persona.positive, persona.negative)), None
-    yield "prompts", longest(persona.neutral, [p.text for p in data.prompts]), ("sample", "max_new_tokens")
+    yield "prompts", longest(persona.neutral, [p.text for p in data.prompts]), "max_new_tokens"
     if space.settings.evaluate.canary_samples:
         texts = [prompt.prompt for prompt in data.suite.prompts]
-        yield "canaries", longest(persona.neutral, texts), ("sample", "max_new_tokens")
+        yield "canaries", longest(persona.neutral, texts), "max_new_tokens"
     protocol = Protocol.of(tokenizer, data.instrument)
     asked = (protocol.prompt(vignette.text, order) for vignette in data.vignettes for order in ORDERS)
     tokens = max(map(len, asked)) + len(protocol.suffix_ids)
-    yield "vignettes", tokens, ("evaluate", "think_tokens")
-
-
-def _values(space: Space, section: str, leaf: str) -> list[tuple[str, Any]]:
-    """(key in the file, value): what a setting is, or the values that are searched for it."""
-    for dimension in space.dimensions:
-        if dimension.name == leaf:
-            return [(f"search.{leaf}", value) for value in dimension.extremes()]
-    return [(f"settings.{section}.{leaf}", getattr(getattr(space.settings, section), leaf))]
+    yield "vignettes", tokens, "think_tokens"

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from steerheal import yaml_io
-from steerheal.config.checks import check_space
+from steerheal.config.checks import check_read, check_space
 from steerheal.config.dimensions import Dimension, read_dimensions, typed, walk
 from steerheal.config.messages import unknown_key, validate
 from steerheal.config.objectives import SLOPE, Objective, ObjectiveEntry
@@ -90,6 +90,14 @@ class Space:
     def first_seeds(self) -> tuple[int, ...]:
         """What every trial runs on before anything is known of it."""
         return self.seeds[:1] if self.racing else self.seeds
+
+    def values(self, leaf: str) -> list[tuple[str, Any]]:
+        """(key in the file, value): what a setting is, or the extremes of what is searched for it."""
+        for dimension in self.dimensions:
+            if dimension.name == leaf:
+                return [(f"search.{leaf}", value) for value in dimension.extremes()]
+        section = SECTION_OF[leaf]
+        return [(f"settings.{section}.{leaf}", getattr(getattr(self.settings, section), leaf))]
 
     @property
     def trials(self) -> int:
@@ -249,6 +257,7 @@ def _resolve(file: SpaceFile, raw: dict, path: Path) -> Space:
     )
     fixed = {leaf: getattr(getattr(settings, SECTION_OF[leaf]), leaf) for leaf in SECTION_OF}
     check_space(space.dimensions, fixed, where)
+    check_read(space.dimensions, space.experiment, where)
     if space.sampler == "grid":
         space.grid()
     if space.racing and len(space.seeds) < 2:

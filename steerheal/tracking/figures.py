@@ -26,6 +26,8 @@ def round_metrics(record: Mapping[str, Any]) -> list[tuple[str, int, float]]:
     """
     step = record["round"]
     metrics = [(f"round/{name}", step, record[name]) for name in ROUND_METRICS if _number(record.get(name))]
+    own = record.get("measures") or {}
+    metrics += [(f"round/{name}", step, value) for name, value in own.items() if _number(value)]
     collected = record.get("collect") or {}
     metrics += [
         (f"collect/{name}", step, collected[name]) for name in COLLECT_METRICS if _number(collected.get(name))
