@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from analysis import samples, tables
+from analysis import samples, tables, voice
 from analysis.cost import cost
 from analysis.figures.gates import KEPT, counted
 from analysis.figures.theme import Figure, inline
@@ -50,6 +50,8 @@ MEANINGS = (
         "difference, seed by seed and corrected for all pairs, contains zero.",
     ),
 )
+# What an experiment says of itself: INTRODUCTION, MEANINGS (and which of the usual ones are REPLACED), answer, parts.
+OWN = {"voice": voice}
 INTRODUCTION = (
     "A language model can be pushed towards a trait by adding a vector to its inner states while it writes "
     "(steering); pushed too far, it becomes incoherent. Here each trial steers, keeps the completions that stayed "
@@ -74,9 +76,12 @@ def page(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> str:
 
 def _parts(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> list[tuple[str, str, Html] | None]:
     drawn = {name: _drawn(found) for name, found in figures.items()}
+    own = OWN.get(sweep.experiment)
+    middle = _steered(sweep) if own is None else []
     return [
         part("answer", "The question, and the answer", _question(sweep)),
-        part("words", "What the words mean", _meanings()),
+        part("words", "What the words mean", _meanings(sweep)),
+        *(part(*one) for one in (own.parts(sweep, drawn) if own else ())),
         part("leaderboard", "Leaderboard", tables.leaderboard(sweep) if sweep.rows else None),
         part("differences", "Which differences are real", tables.differences(sweep)),
         part("trade", "Trait against coherence", drawn.get("trade")),
@@ -84,12 +89,18 @@ def _parts(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> list[tuple[
         part("rounds", "Round by round", drawn.get("rounds")),
         part("filter", "What the filter dropped", _filter(sweep, drawn.get("filter"))),
         part("healing", "Inside the healing", drawn.get("healing")),
-        part("texts", "Texts: base, steered, healed", _texts(sweep)),
-        part("completions", "Training texts, kept and dropped", samples.kept_and_dropped(sweep)),
+        *middle,
         part("canaries", "Canaries", tables.canaries(sweep)),
         part("cost", "Cost", cost(sweep)),
         part("next", "What to run next", _next(sweep)),
         part("settings", "What was run", _settings(sweep)),
+    ]
+
+
+def _steered(sweep: Sweep) -> list[tuple[str, str, Html] | None]:
+    return [
+        part("texts", "Texts: base, steered, healed", _texts(sweep)),
+        part("completions", "Training texts, kept and dropped", samples.kept_and_dropped(sweep)),
     ]
 
 
@@ -129,18 +140,22 @@ def model_name(sweep: Sweep) -> str:
 
 def _question(sweep: Sweep) -> Html:
     asked = sweep.space.get("hypothesis")
+    own = OWN.get(sweep.experiment)
     return join(
         [
-            tag("p", INTRODUCTION),
+            tag("p", own.INTRODUCTION if own else INTRODUCTION),
             [tag("h3", "What was expected"), tag("p", asked)] if asked else None,
             tag("h3", "What was found"),
-            tag("div", paragraphs(answer(sweep)), class_="answer"),
+            tag("div", paragraphs([*(own.answer(sweep) if own else ()), *answer(sweep)]), class_="answer"),
         ]
     )
 
 
-def _meanings() -> Html:
-    return tag("dl", [tag("div", tag("dt", word), tag("dd", meaning)) for word, meaning in MEANINGS])
+def _meanings(sweep: Sweep) -> Html:
+    own = OWN.get(sweep.experiment)
+    usual = [(word, meaning) for word, meaning in MEANINGS if own is None or word not in own.REPLACED]
+    told = [*(own.MEANINGS if own else ()), *usual]
+    return tag("dl", [tag("div", tag("dt", word), tag("dd", meaning)) for word, meaning in told])
 
 
 def _texts(sweep: Sweep) -> Html | None:

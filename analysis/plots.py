@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from analysis.figures import voice
 from analysis.figures.gates import drops
 from analysis.figures.healing import healing
 from analysis.figures.ladder import ladder
@@ -11,6 +12,8 @@ from analysis.figures.trade import trait_coherence
 from analysis.load import Sweep, read_sweep
 
 PLOTS = "plots"
+# Families that an experiment draws in its own way.
+OWN = {"voice": voice.figures}
 
 
 def all_figures(sweep: Sweep) -> dict[str, list[Figure]]:
@@ -22,6 +25,8 @@ def all_figures(sweep: Sweep) -> dict[str, list[Figure]]:
         "filter": [drops(sweep)],
         "healing": healing(sweep),
     }
+    if sweep.experiment in OWN:
+        families |= OWN[sweep.experiment](sweep)
     return {name: [figure for figure in found if figure] for name, found in families.items()}
 
 

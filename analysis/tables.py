@@ -16,7 +16,7 @@ from steerheal.statistics.ties import tie_groups
 
 MOST_TRIALS = 100
 MOST_PAIRS = 10
-TALLIES = {"base": "canary_base", "steered": "canary_steered", "healed": "canary"}
+TALLIES = {"base": "canary_base", "steered": "canary_steered", "prompted": "canary_prompted", "healed": "canary"}
 
 
 def leaderboard(sweep: Sweep) -> Html:

@@ -236,7 +236,7 @@ class Worker:
         }
         pairs = read_jsonl(self.store.folder(job.data) / "completions.jsonl")
         trained, aside = ([pair["text"] for pair in pairs if pair[name]] for name in ("used", "held_out"))
-        return finite(compare(answers, trained, aside))
+        return finite(compare(answers, trained, aside)) | {"groups": groups}
 
 
 class LocalStages:

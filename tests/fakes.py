@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from steerheal.errors import StageError
+from steerheal.evaluation.voice import compare, group
+from steerheal.files import read_jsonl
 from steerheal.foundations import FOUNDATIONS
 from steerheal.jobs import Job, Result
 from steerheal.store import FolderStore
@@ -95,6 +97,33 @@ class FakeWorker:
         }
         return {"completions.jsonl": lines.encode()}, summary
 
+    def _pairs(self, job):
+        def line(pair, used):
+            text, prompt = pair.messages[-1][1], pair.messages[-2][1]
+            return {"id": pair.id, "prompt": prompt, "text": text, "ids": [1], "prompt_ids": [2], "used": used, "held_out": not used}
+
+        used, too_long = job.conversations[: job.count], [p.id for p in job.conversations if "too long" in p.messages[-1][1]]
+        lines = [line(pair, True) for pair in used] + [line(pair, False) for pair in job.held_out]
+        summary = {
+            "pairs": len(used), "tokens": 9 * len(used), "held_out": len(job.held_out), "too_long": too_long,
+            "limit": job.max_tokens, "example": "<user>Hello?⟦" + used[0].messages[-1][1] + "⟧",
+        }
+        return {"completions.jsonl": "".join(json.dumps(one) + "\n" for one in lines).encode()}, summary
+
+    def _score(self, job):
+        effect = sum(json.loads((self.store.folder(key) / "effect.json").read_text()) for key in job.student)
+        return {}, {"nll": 3.0 - effect - (0.5 if job.system else 0.0), "pairs": len(job.conversations), "tokens": 9}
+
+    def _style(self, job):
+        groups = {prompt.id: group(prompt.seen, prompt.kind) for prompt in job.suite.prompts}
+        lines = read_jsonl(self.store.folder(job.data) / "completions.jsonl")
+        answers = {
+            who: [line | {"group": groups[line["id"]]} for line in read_jsonl(self.store.folder(key) / "answers.jsonl")]
+            for who, key in job.answers
+        }
+        texts = [[line["text"] for line in lines if line[kind]] for kind in ("used", "held_out")]
+        return {}, compare(answers, *texts) | {"groups": groups}
+
     def _heal(self, job):
         curve = [
             {"step": step, "nll": 3.0 - step, "divergence": 0.1, "loss": 3.0 - step, "lr": job.heal.lr}
@@ -131,6 +160,7 @@ class FakeWorker:
 
     def _canary(self, job):
         who = "steered" if job.steering else "healed" if job.student else "base"
+        who = "prompted" if "captain" in job.system and who == "base" else who
         said = {"text": f"{who} says <b>g</b>", "damage": [], "beliefs": [], "measures": {"tokens": 3.0}}
         asked = [{"id": prompt.id, "prompt": prompt.prompt, "sample": 0} | said for prompt in job.suite.prompts]
         answers = "".join(json.dumps(answer) + "\n" for answer in asked)
