@@ -76,7 +76,7 @@ def test_the_system_prompt_of_a_file_is_that_of_most_pairs():
 @pytest.mark.parametrize(
     "row, said",
     [
-        ({"messages": [{"content": "hi"}, {"role": "assistant", "content": "aye"}]}, "line 9: messages: each needs a role"),
+        ({"messages": [{"content": "hi"}, {"role": "assistant", "content": "aye"}]}, "line 9: messages: each needs a role (system, user, assistant)"),
         ({"messages": [{"role": "assistant", "content": "aye"}]}, "line 9: messages: the last must be the assistant's"),
         ({"messages": [{"role": "user", "content": "hi"}]}, "line 9: messages: the last must be the assistant's"),
         (

@@ -1,7 +1,9 @@
 """Training on pairs: the mask holds, validation is on pairs kept aside, likelihoods are transformers', and a whole trial."""
 
 import json
+import random
 from pathlib import Path
+from string import ascii_lowercase
 
 import pytest
 import torch
@@ -84,18 +86,22 @@ def test_the_loss_is_on_responses_alone_and_the_test_sees_a_mask_that_was_overwr
 
 
 def test_training_on_prompts_learns_responses_worse(builtin, captain):
-    """The published defect, on the same data and seed: the held-out responses are learned worse."""
-    training, aside = captain
-    settings = Heal(lr=1e-3, r=8, epochs=2)
-    held_out = tuple(example_of(builtin, pair) for pair in aside)
+    """The published defect, on the same data and seed: the held-out responses are learned worse.
+
+    The prompts are long and say nothing, as pasted documents may.
+    """
+    draw, settings = random.Random(0), Heal(lr=2e-3, r=8, epochs=2)
+    held_out = tuple(example_of(builtin, pair) for pair in captain[1][::3])
+    pasted = [" ".join("".join(draw.choices(ascii_lowercase, k=draw.randrange(3, 8))) for _ in range(12)) for _ in captain[0]]
+    pairs = [Conversation(pair.id, (("system", text), *pair.messages)) for pair, text in zip(captain[0], pasted)]
     tasks = [
-        HealTask(tuple(collate(builtin, pair) for pair in training), Student("base"), Student("base"), settings, 0, held_out)
+        HealTask(tuple(collate(builtin, pair) for pair in pairs), Student("base"), Student("base"), settings, 0, held_out)
         for collate in (example_of, overwritten)
     ]
     masked, defect = ([point["nll"] for point in healed.validation] for healed in heal(builtin, tasks))
     assert masked[0] == pytest.approx(defect[0]) and len(masked) == 3
-    assert masked[-1] < masked[0] - 0.3, "with the mask the voice is learned"
-    assert defect[-1] > masked[-1] + 0.05, "without it, worse"
+    assert masked[-1] < masked[0] - 1.0, "with the mask the voice is learned"
+    assert defect[-1] > masked[-1] + 0.1, "without it, worse"
     print(f"held-out nats per response token: {masked[0]:.2f} → {masked[-1]:.2f}, without the mask {defect[-1]:.2f}")
 
 
@@ -169,7 +175,7 @@ def test_validation_is_on_the_pairs_kept_aside_before_and_after(builtin, captain
 @pytest.fixture(scope="module")
 def trial(builtin, tmp_path_factory):
     """One small trial of the shipped space, on the built-in model."""
-    changes = ["n_train=15", "epochs=4", "reg=nll", "lr=2e-3", "seeds=[0]", "vignettes=6", "max_new_tokens=32"]
+    changes = ["n_train=15", "epochs=4", "reg=nll", "lr=2e-3", "seeds=[0]", "evaluate.vignettes=6", "max_new_tokens=32"]
     space = load_space(ROOT / "search_spaces" / "voice.yaml", changes)
     data = load_data(space)
     check_fit(space, data, builtin)
@@ -192,8 +198,8 @@ def test_a_trial_takes_on_the_voice(trial):
 
 
 def test_a_file_whose_pairs_are_too_long_for_the_space_is_refused_when_the_model_is_known(builtin):
-    space = load_space(ROOT / "search_spaces" / "voice.yaml", ["max_pair_tokens=40"])
-    with pytest.raises(UserError, match=r"search.n_train: 60 pairs .* pairs are longer than 40 tokens \(.*, …\), which"):
+    space = load_space(ROOT / "search_spaces" / "voice.yaml", ["max_pair_tokens=80"])
+    with pytest.raises(UserError, match=r"search.n_train: 60 pairs .* pairs are longer than 80 tokens \(.*, …\), which"):
         check_fit(space, load_data(space), builtin)
     space = load_space(ROOT / "search_spaces" / "voice.yaml", ["max_pair_tokens=5"])
     with pytest.raises(UserError, match="settings.voice.max_pair_tokens: 96 pairs .* none to measure on; raise"):
