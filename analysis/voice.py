@@ -47,6 +47,7 @@ MEASURES = (
 )
 SHOWN = {"seen": 3, "novel": 4, "long-form": 2}
 LITTLE = 0.02
+NAMED = 8
 
 
 def answer(sweep: Sweep) -> list[str]:
@@ -137,7 +138,9 @@ def _left_out(sweep: Sweep) -> list[str]:
     pairs = next((record["pairs"] for record in sweep.records if record.get("pairs")), None)
     if not pairs or not pairs["too_long"]:
         return []
-    return [f"{len(pairs['too_long'])} pairs of the file are longer than {pairs['limit']} tokens and were left out."]
+    many = len(pairs["too_long"])
+    one = "pair of the file is" if many == 1 else "pairs of the file are"
+    return [f"{many} {one} longer than {pairs['limit']} tokens and left out: {', '.join(pairs['too_long'][:NAMED])}."]
 
 
 def _by_size(sweep: Sweep, found: Mapping[int, dict]) -> Html:

@@ -248,7 +248,8 @@ def pairs_in_words(pairs: Mapping[str, Any]) -> list[str]:
     said = [f"one pair as it is trained on, which is what stands between ⟦ and ⟧: {pairs['example']}"]
     if left := pairs["too_long"]:
         named = ", ".join(map(str, left[:NAMED])) + (f" and {len(left) - NAMED} more" if len(left) > NAMED else "")
-        said.append(f"{len(left)} pairs are longer than {pairs['limit']} tokens and are left out: {named}")
+        are = "pair is" if len(left) == 1 else "pairs are"
+        said.append(f"{len(left)} {are} longer than {pairs['limit']} tokens and left out: {named}")
     return said
 
 

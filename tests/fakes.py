@@ -102,7 +102,8 @@ class FakeWorker:
             text, prompt = pair.messages[-1][1], pair.messages[-2][1]
             return {"id": pair.id, "prompt": prompt, "text": text, "ids": [1], "prompt_ids": [2], "used": used, "held_out": not used}
 
-        used, too_long = job.conversations[: job.count], [p.id for p in job.conversations if "too long" in p.messages[-1][1]]
+        used, every = job.conversations[: job.count], (*job.held_out, *job.conversations)
+        too_long = [pair.id for pair in every if "too long" in pair.messages[-1][1]]
         lines = [line(pair, True) for pair in used] + [line(pair, False) for pair in job.held_out]
         summary = {
             "pairs": len(used), "tokens": 9 * len(used), "held_out": len(job.held_out), "too_long": too_long,

@@ -198,8 +198,8 @@ def test_a_trial_takes_on_the_voice(trial):
 
 
 def test_a_file_whose_pairs_are_too_long_for_the_space_is_refused_when_the_model_is_known(builtin):
-    space = load_space(ROOT / "search_spaces" / "voice.yaml", ["max_pair_tokens=80"])
-    with pytest.raises(UserError, match=r"search.n_train: 60 pairs .* pairs are longer than 80 tokens \(.*, …\), which"):
+    space = load_space(ROOT / "search_spaces" / "voice.yaml", ["max_pair_tokens=60"])
+    with pytest.raises(UserError, match=r"search.n_train: 60 pairs .* pairs are longer than 60 tokens \(.*, …\), which"):
         check_fit(space, load_data(space), builtin)
     space = load_space(ROOT / "search_spaces" / "voice.yaml", ["max_pair_tokens=5"])
     with pytest.raises(UserError, match="settings.voice.max_pair_tokens: 96 pairs .* none to measure on; raise"):
