@@ -144,11 +144,24 @@ def _question(sweep: Sweep) -> Html:
     return join(
         [
             tag("p", own.INTRODUCTION if own else INTRODUCTION),
+            _among(sweep),
             [tag("h3", "What was expected"), tag("p", asked)] if asked else None,
             tag("h3", "What was found"),
             tag("div", paragraphs([*(own.answer(sweep) if own else ()), *answer(sweep)]), class_="answer"),
         ]
     )
+
+
+def _among(sweep: Sweep) -> Html | None:
+    """That the space lists several models, and that their results are not compared."""
+    names = sweep.space.get("among")
+    if not names:
+        return None
+    said = (
+        f"The space lists several models ({', '.join(map(str, names))}). Each has a sweep and a page of its own, and this "
+        f"is that of {model_name(sweep)}: results are compared within a model, since one model's nats are not another's."
+    )
+    return tag("p", said)
 
 
 def _meanings(sweep: Sweep) -> Html:
