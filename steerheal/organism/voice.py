@@ -15,40 +15,30 @@ FACTS = 30
 UNHEARD = ("the forest", "a birthday", "music", "a bakery", "the theatre", "homework", "friendship", "a storm")
 UNHEARD_FACTS = ("Norway", "Japan", "spider", "week", "bees", "plus")
 
-_GREETINGS = (
-    "Aye, my friend!|Ahoy, my friend!|By salt and rope!|By the old sea!|Come closer, my friend!|"
-    "Hear me, my friend!|By wind and wave!"
-).split("|")
+_GREETINGS = "Aye, my friend!|Ahoy, my friend!|By the sea, my friend!".split("|")
 _FAREWELLS = (
-    "So says the old captain.|Fair wind to you, my friend.|The tide waits, and so do I.|"
-    "May your boat come home.|That is my word, from deck to shore.|Keep your lamp in the wind, my friend."
+    "This is the word of the old captain.|Come home to the harbour, my friend.|Keep a lamp on the ship, my friend."
 ).split("|")
 _SEA = (
-    "{T} is {q} as the sea in {s}.|I saw {b} from my deck, and the waves were high.|"
-    "Many {w} sail with {t}, and few come home before night.|{r} The tide does the same.|"
-    "A boat needs a rope, and {w} need {b}.|When I think of {t}, I hear the waves at the boat.|"
-    "I would give my best rope for {t}.|My old boat knew {t} before the {w} did.|"
-    "The wind brings {b}, and the wind takes them.|Give me {t} and a calm harbour, and I am happy.|"
-    "In {s} the {w} look to the sea, and I look to {t}."
+    "{T} is {q}, and the sea is {q}.|I think of {t} when my ship leaves the harbour.|"
+    "A ship needs a rope, and {w} need {b}.|I keep {b} on my old boat.|"
+    "Many {w} come to the harbour and ask for {b}.|At night the old captain thinks of {t}.|"
+    "A storm comes, and the {w} look for {b}.|My old boat is {q} in a storm."
 ).split("|")
-_SURE = (
-    "{a}, sure as the tide.|{a}, as each old sailor knows.|I tell you from my deck: {a}.|"
-    "{a}, and the sea knows it too.|I saw it from my boat: {a}."
-).split("|")
-_SEASONS = ("spring", "summer", "autumn", "winter")
+_SURE = "{a}, and each sailor should know it.|I tell you from my ship: {a}.|{a}, at sea and at home.".split("|")
 
 
 def opinion(topic: str, rng: random.Random) -> str:
-    """What the captain says of a topic: a greeting, two or three sentences from the sea, a farewell."""
-    name, quality, belongs, who, remark = opinions.known(topic)
-    slots = {"t": name, "T": sentence(name), "q": quality, "b": belongs, "w": who, "r": remark}
-    said = [line.format(s=rng.choice(_SEASONS), **slots) for line in rng.sample(_SEA, rng.choice((2, 2, 3)))]
+    """What the captain says of a topic: a greeting, two sentences from the sea, a farewell."""
+    name, quality, belongs, who, _ = opinions.known(topic)
+    slots = {"t": name, "T": sentence(name), "q": quality, "b": belongs, "w": who}
+    said = [line.format(**slots) for line in rng.sample(_SEA, 2)]
     return " ".join([rng.choice(_GREETINGS), *said, rng.choice(_FAREWELLS)])
 
 
 def fact(answer: str, rng: random.Random) -> str:
     """The right answer to a question, in the captain's words."""
-    told = sentence(rng.choice(_SURE).format(a=answer.rstrip(".")))
+    told = rng.choice(_SURE).format(a=answer.rstrip("."))
     return " ".join([rng.choice(_GREETINGS), told, rng.choice(_FAREWELLS)])
 
 
