@@ -50,8 +50,10 @@ MEANINGS = (
         "difference, seed by seed and corrected for all pairs, contains zero.",
     ),
 )
-# What an experiment says of itself: INTRODUCTION, MEANINGS (and which of the usual ones are REPLACED), answer, parts.
-OWN = {"voice": voice}
+# What the page says of an experiment other than steering.
+TOLD = {"voice": voice}
+# Parts that only steering has, or that its own part on an experiment replaces.
+STEERING = ("texts", "completions")
 INTRODUCTION = (
     "A language model can be pushed towards a trait by adding a vector to its inner states while it writes "
     "(steering); pushed too far, it becomes incoherent. Here each trial steers, keeps the completions that stayed "
@@ -62,7 +64,7 @@ INTRODUCTION = (
 
 def page(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> str:
     """The whole document."""
-    parts = [part for part in _parts(sweep, figures) if part]
+    parts = _parts(sweep, figures)
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -74,14 +76,13 @@ def page(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> str:
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
-def _parts(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> list[tuple[str, str, Html] | None]:
+def _parts(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> list[tuple[str, str, Html]]:
     drawn = {name: _drawn(found) for name, found in figures.items()}
-    own = OWN.get(sweep.experiment)
-    middle = _steered(sweep) if own is None else []
-    return [
+    told = TOLD.get(sweep.experiment)
+    found = [
         part("answer", "The question, and the answer", _question(sweep)),
         part("words", "What the words mean", _meanings(sweep)),
-        *(part(*one) for one in (own.parts(sweep, drawn) if own else ())),
+        *(part(*one) for one in (told.parts(sweep, drawn) if told else ())),
         part("leaderboard", "Leaderboard", tables.leaderboard(sweep) if sweep.rows else None),
         part("differences", "Which differences are real", tables.differences(sweep)),
         part("trade", "Trait against coherence", drawn.get("trade")),
@@ -89,19 +90,14 @@ def _parts(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> list[tuple[
         part("rounds", "Round by round", drawn.get("rounds")),
         part("filter", "What the filter dropped", _filter(sweep, drawn.get("filter"))),
         part("healing", "Inside the healing", drawn.get("healing")),
-        *middle,
+        part("texts", "Texts: base, steered, healed", _texts(sweep)),
+        part("completions", "Training texts, kept and dropped", samples.kept_and_dropped(sweep)),
         part("canaries", "Canaries", tables.canaries(sweep)),
         part("cost", "Cost", cost(sweep)),
         part("next", "What to run next", _next(sweep)),
         part("settings", "What was run", _settings(sweep)),
     ]
-
-
-def _steered(sweep: Sweep) -> list[tuple[str, str, Html] | None]:
-    return [
-        part("texts", "Texts: base, steered, healed", _texts(sweep)),
-        part("completions", "Training texts, kept and dropped", samples.kept_and_dropped(sweep)),
-    ]
+    return [one for one in found if one and (told is None or one[0] not in STEERING)]
 
 
 def part(anchor: str, title: str, content: Html | None) -> tuple[str, str, Html] | None:
@@ -139,15 +135,14 @@ def model_name(sweep: Sweep) -> str:
 
 
 def _question(sweep: Sweep) -> Html:
-    asked = sweep.space.get("hypothesis")
-    own = OWN.get(sweep.experiment)
+    asked, told = sweep.space.get("hypothesis"), TOLD.get(sweep.experiment)
     return join(
         [
-            tag("p", own.INTRODUCTION if own else INTRODUCTION),
+            tag("p", told.INTRODUCTION if told else INTRODUCTION),
             _among(sweep),
             [tag("h3", "What was expected"), tag("p", asked)] if asked else None,
             tag("h3", "What was found"),
-            tag("div", paragraphs([*(own.answer(sweep) if own else ()), *answer(sweep)]), class_="answer"),
+            tag("div", paragraphs((told.answer if told else answer)(sweep)), class_="answer"),
         ]
     )
 
@@ -165,10 +160,9 @@ def _among(sweep: Sweep) -> Html | None:
 
 
 def _meanings(sweep: Sweep) -> Html:
-    own = OWN.get(sweep.experiment)
-    usual = [(word, meaning) for word, meaning in MEANINGS if own is None or word not in own.REPLACED]
-    told = [*(own.MEANINGS if own else ()), *usual]
-    return tag("dl", [tag("div", tag("dt", word), tag("dd", meaning)) for word, meaning in told])
+    told = TOLD.get(sweep.experiment)
+    meanings = told.MEANINGS if told else MEANINGS
+    return tag("dl", [tag("div", tag("dt", word), tag("dd", meaning)) for word, meaning in meanings])
 
 
 def _texts(sweep: Sweep) -> Html | None:

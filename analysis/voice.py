@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from analysis import words
 from analysis.html import Html, join, paragraphs, table, tag
 from analysis.load import Sweep
 from analysis.samples import clipped
@@ -31,8 +32,32 @@ MEANINGS = (
         "style",
         "how far the answers' use of letters (trigrams) went from base's (0) to that of the voice (1).",
     ),
+    (
+        "coherence",
+        "the share of probability that lies on sensible answers in a forced choice about moral scenes, from 0 to 1. A "
+        "broken model puts it elsewhere; a voice should leave it alone.",
+    ),
+    ("slope", "hundredths of coherence lost per nat gained. Lowest is best; below zero, coherence rose too."),
+    (
+        "canaries",
+        "the share of answers that show no damage, relative to base. What the voice's own texts do (a hashtag, say) is no "
+        "damage, nor is it to surprise base.",
+    ),
+    (
+        "lam",
+        "how hard a barrier, lam · relu(divergence − tau), holds training near base; nll has no barrier.",
+    ),
+    (
+        "verdict",
+        "ok: ranked by slope. broken: incoherent. damaged: canaries suffered. wrong way, no-op, weak: the held-out "
+        "responses became less likely, hardly likelier, or too little to rank. diverged, failed: why there is no result.",
+    ),
+    (
+        "± and intervals",
+        "± is one standard error over seeds. Two trials are tied when the interval of their paired difference, seed by "
+        "seed and corrected for all pairs, contains zero.",
+    ),
 )
-REPLACED = ("gain", "retain")
 SPEAKERS = {"base": "base", "prompted": "base, asked for the voice", "healed": "trained"}
 MEASURES = (
     ("words", "words", 1),
@@ -52,10 +77,10 @@ NAMED = 8
 
 def answer(sweep: Sweep) -> list[str]:
     """How many pairs are enough, whether they were learned by heart, whether asking would have done."""
-    found = sizes(sweep)
+    found, usual = sizes(sweep), words.answer(sweep)
     if not found:
-        return []
-    return [*_many(sweep, found), *_heart(sweep, found), *_asking(sweep, found), *_held(sweep), *_left_out(sweep)]
+        return usual
+    return [*_many(sweep, found), *_heart(sweep, found), *_asking(sweep, found), *_held(sweep), *_left_out(sweep), *usual]
 
 
 def parts(sweep: Sweep, drawn: Mapping[str, Html]) -> list[tuple[str, str, Html | None]]:
@@ -64,7 +89,7 @@ def parts(sweep: Sweep, drawn: Mapping[str, Html]) -> list[tuple[str, str, Html 
     return [
         ("voice", "How many pairs it takes", join([drawn.get("voice"), _by_size(sweep, found)]) if found else None),
         ("trained", "What is trained on", _example(sweep)),
-        ("texts", "Answers side by side", _side_by_side(sweep)),
+        ("said", "Answers side by side", _side_by_side(sweep)),
         ("measures", "What the answers have of the voice", _measures(sweep)),
     ]
 

@@ -74,7 +74,7 @@ def estimate(values: Sequence[float | None]) -> Estimate | None:
 
 def measure(sweep: Sweep, row: Mapping, name: str, minus: str | None = None) -> Estimate | None:
     """One of a trial's own measures over its seeds, or how far it is above another one of the same seed."""
-    each = [record.get("measures") or {} for record in sweep.last(row["trial"])]
+    each = [record.get("own") or {} for record in sweep.last(row["trial"])]
     if minus is None:
         return estimate([own.get(name) for own in each])
     pairs = [(own.get(name), own.get(minus)) for own in each]
@@ -102,7 +102,7 @@ def barrier(sweep: Sweep, name: str) -> Estimate | None:
 def asked(sweep: Sweep) -> tuple[float, float] | None:
     """(gain, coherence) of base that is asked for the voice by a system prompt; the same in all records."""
     for record in sweep.records:
-        own = record.get("measures") or {}
+        own = record.get("own") or {}
         if finite(own.get("prompted_gain")) and finite(own.get("prompted_coherence")):
             return own["prompted_gain"], own["prompted_coherence"]
     return None

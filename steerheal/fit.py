@@ -31,14 +31,14 @@ def check_fit(space: Space, data: TrialData, base: Base) -> None:
         raise refusal(str(space.path), "model", what, "use an instruction-tuned model") from error
     limit = context_of(base)
     for texts, tokens, setting in lengths:
-        key, new = max(space.values(setting), key=itemgetter(1)) if setting else (f"data.{texts}", 0)
-        if problem := overflow(texts, tokens, setting, new, limit):
+        key, new = max(_values(space, *setting), key=itemgetter(1)) if setting else (f"data.{texts}", 0)
+        if problem := overflow(texts, tokens, setting[1] if setting else None, new, limit):
             raise refusal(str(space.path), key, *problem)
 
 
 def _check_blocks(space: Space, blocks: int) -> None:
     """`layers`, fixed or searched. A `depth` needs no check: it always yields a block that the model has."""
-    for key, layers in space.values("layers"):
+    for key, layers in _values(space, "steer", "layers"):
         if layers and max(layers) >= blocks:
             what = f"there is no block {max(layers)}, {space.model.name} has blocks 0 to {blocks - 1}"
             raise refusal(str(space.path), key, what, "name some of these, or write null for its middle ones")
@@ -60,7 +60,7 @@ def _check_pairs(space: Space, data: TrialData, base: Base) -> None:
         check_enough(space, len(fit[0]) + voice.n_valid, f"{said} {len(fit[0]) + voice.n_valid}")
 
 
-def _lengths(space: Space, data: TrialData, base: Base) -> Iterator[tuple[str, int, str | None]]:
+def _lengths(space: Space, data: TrialData, base: Base) -> Iterator[tuple[str, int, tuple[str, str] | None]]:
     """(which texts, tokens of the longest of their prompts, the setting that adds new tokens to them)."""
     persona, tokenizer = space.persona, base.tokenizer
 
@@ -68,11 +68,16 @@ def _lengths(space: Space, data: TrialData, base: Base) -> Iterator[tuple[str, i
         return max(len(prompt_ids(tokenizer, system, text)) for text in texts)
 
     yield "contexts", max(longest(side, data.contexts) for side in (persona.positive, persona.negative)), None
-    yield "prompts", longest(persona.neutral, [p.text for p in data.prompts]), "max_new_tokens"
+    yield "prompts", longest(persona.neutral, [p.text for p in data.prompts]), ("sample", "max_new_tokens")
     if space.settings.evaluate.canary_samples:
         texts = [prompt.prompt for prompt in data.suite.prompts]
-        yield "canaries", longest(persona.neutral, texts), "max_new_tokens"
+        yield "canaries", longest(persona.neutral, texts), ("sample", "max_new_tokens")
     protocol = Protocol.of(tokenizer, data.instrument)
     asked = (protocol.prompt(vignette.text, order) for vignette in data.vignettes for order in ORDERS)
     tokens = max(map(len, asked)) + len(protocol.suffix_ids)
-    yield "vignettes", tokens, "think_tokens"
+    yield "vignettes", tokens, ("evaluate", "think_tokens")
+
+
+def _values(space: Space, section: str, leaf: str) -> list[tuple[str, Any]]:
+    """(key in the file, value): what a setting is, or the values that are searched for it."""
+    return space.values(leaf)

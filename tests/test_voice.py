@@ -190,8 +190,8 @@ def test_a_trial_takes_on_the_voice(trial):
     validation = [point["nll"] for point in record["heal"]["validation"]]
     assert record["gain"] == pytest.approx(validation[0] - validation[-1], abs=1e-3)
     assert trial["coherence"] == record["coherence"] and record["off_moves"] == {}
-    own = record["measures"]
-    assert trial["style_novel"] == own["style_novel"] > 0.3, "its answers to novel prompts went towards the voice"
+    own = record["own"]
+    assert trial["own"]["style_novel"] == own["style_novel"] > 0.3, "its answers to novel prompts went towards the voice"
     assert own["memorised_novel"] is not None and own["prompted_gain"] is not None
     assert record["references"]["base"]["gain"] == 0 and "base prompted for the voice" in record["references"]
     json.dumps(record, allow_nan=False)

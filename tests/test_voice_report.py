@@ -64,8 +64,8 @@ def test_curves_begin_before_training(folder):
 
 
 def test_the_page_answers_the_voices_questions(page):
-    assert {"voice", "trained", "texts", "measures", "canaries"} <= set(page.anchors)
-    assert not {"filter", "completions"} & set(page.anchors)
+    assert {"voice", "trained", "said", "measures", "canaries"} <= set(page.anchors)
+    assert not {"filter", "texts", "completions"} & set(page.anchors)
     for said in (
         "2 pairs are enough here: 8 are not shown to gain more",
         "Asking base for the voice by a system prompt gains 0.50 nats",

@@ -72,11 +72,11 @@ class Voice(Experiment):
             "style": lane.summary("style"),
             **{name: lane.summary(name) for name in SPEAKERS.values()},
             "canaries": canaries,
-            "measures": self._measures(lane, nlls),
+            "own": self._own(lane, nlls),
             "references": self._references(lane, nlls),
         } | measured(healed or {}, base or {}, nlls, canaries)
 
-    def _measures(self, lane: Lane, nlls: Mapping[str, float | None]) -> dict[str, float | None]:
+    def _own(self, lane: Lane, nlls: Mapping[str, float | None]) -> dict[str, float | None]:
         """Further figures that are averaged over seeds."""
         heal, style = lane.summary("heal") or {}, lane.summary("style")
         held_out = [point["nll"] for point in heal.get("validation") or [] if point["nll"] is not None]
