@@ -127,16 +127,16 @@ def _heart(sweep: Sweep, found: Mapping[int, dict]) -> list[str]:
         if None in (above, style, share, own):
             continue
         recited = (
-            "which is recitation" if (above.low or 0) > LITTLE
-            else "so they speak, and do not recite" if above.high is not None and above.high <= LITTLE
+            "recitation" if (above.low or 0) > LITTLE
+            else "no recitation" if above.high is not None and above.high <= LITTLE
             else "no clear sign of recitation"
         )
         said.append(
             f"After {size} pairs, {100 * share.mean:.0f}% of the five-word runs in answers to novel prompts stand in the "
-            f"training texts (of the voice's own held-out texts {100 * own.mean:.0f}% do): {_span(above, 100)} points more, "
-            f"{recited}. Their style went {100 * style.mean:.0f}% of the way from base to the voice."
+            f"training texts; of the voice's own held-out texts {100 * own.mean:.0f}% do. The difference, {_span(above, 100)} "
+            f"points, is {recited}. The answers' style went {100 * style.mean:.0f}% of the way from base to the voice."
         )
-    return [" ".join(said)] if said else []
+    return said
 
 
 def _asking(sweep: Sweep, found: Mapping[int, dict]) -> list[str]:
@@ -199,10 +199,11 @@ def _example(sweep: Sweep) -> Html | None:
 
 
 def _side_by_side(sweep: Sweep) -> Html | None:
-    """Per prompt the best of each speaker's samples, by group of prompts; the shown trial's first seed."""
-    if sweep.shown is None:
+    """Per prompt the best of each speaker's samples, by group of prompts; the first seed of the trial that gains most."""
+    shown = _shown(sweep)
+    if shown is None:
         return None
-    number = sweep.shown["trial"]
+    number = shown["trial"]
     lines, aside = sweep.answers(number), sweep.completions(number)
     seed = min((line["seed"] for line in lines), default=None)
     target = profile(line["text"] for line in aside if line.get("held_out") and line["seed"] == seed)
@@ -236,16 +237,20 @@ def _trio(by: Mapping[str, Sequence[dict]], target: Mapping[str, int]) -> Html:
     return tag("article", tag("h3", next(iter(by.values()))[0]["prompt"]), tag("div", texts, class_="trio"))
 
 
+def _shown(sweep: Sweep) -> dict | None:
+    """The trial whose answers are shown: the one that gains most."""
+    return max(sizes(sweep).values(), key=lambda row: row["summary"]["gain"], default=sweep.shown)
+
+
 def _groups(sweep: Sweep) -> dict[str, str]:
     """Prompt's id → its group, as the records tell."""
     return next((record["style"]["groups"] for record in sweep.records if record.get("style")), {})
 
 
 def _measures(sweep: Sweep) -> Html | None:
-    """Means over the shown trial's seeds, by speaker and group of prompts, beside the voice's own."""
-    if sweep.shown is None:
-        return None
-    styles = [record["style"] for record in sweep.last(sweep.shown["trial"]) if record.get("style")]
+    """Means over the seeds of the trial that gains most, by speaker and group of prompts, beside the voice's own."""
+    shown = _shown(sweep)
+    styles = [record["style"] for record in sweep.last(shown["trial"]) if record.get("style")] if shown else []
     if not styles:
         return None
     columns = [(who, one) for one in GROUPS for who in SPEAKERS if all(who in style["speakers"] for style in styles)]
@@ -255,7 +260,7 @@ def _measures(sweep: Sweep) -> Html | None:
         cells = [figure(mean([style["speakers"][who][one].get(name) for style in styles]).mean, digits) for who, one in columns]
         rows.append([label, *cells, figure(mean([style["voice"].get(name) for style in styles]).mean, digits)])
     head = ("mean of an answer", *(f"{one}: {SPEAKERS[who]}" for who, one in columns), "the voice itself")
-    caption = f"Trial {sweep.shown['trial']}; the voice itself: its held-out texts, measured in the same way"
+    caption = f"Trial {shown['trial']}; the voice itself: its held-out texts, measured in the same way"
     return table(head, rows, caption, "t" + "n" * (len(columns) + 1))
 
 
