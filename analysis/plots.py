@@ -31,9 +31,10 @@ def all_figures(sweep: Sweep) -> dict[str, list[Figure]]:
 
 
 def write_plots(folder: Path) -> list[Path]:
-    """At a sweep's end, PNG files in `folder/plots`: gain against coherence, and the barrier's ladder."""
+    """At a sweep's end, PNG files in `folder/plots`: gain against coherence, the barrier's ladder, an experiment's own."""
     sweep = read_sweep(folder)
-    figures = [figure for figure in (trait_coherence(sweep), *ladder(sweep)) if figure]
+    own = OWN[sweep.experiment](sweep)[sweep.experiment] if sweep.experiment in OWN else []
+    figures = [figure for figure in (trait_coherence(sweep), *ladder(sweep), *own) if figure]
     written = [path for figure in figures for path in save(figure, folder / PLOTS, ["png"])]
     close(figures)
     return written

@@ -6,7 +6,7 @@ from analysis import words
 from analysis.html import Html, join, paragraphs, table, tag
 from analysis.load import Sweep
 from analysis.samples import clipped
-from analysis.voice_data import Estimate, asked, barrier, differences, enough, measure, sizes, twins
+from analysis.voice_data import Estimate, asked, barrier, differences, enough, measure, sizes, twins, unsound
 from steerheal.evaluation.voice import GROUPS, best, profile
 from steerheal.live import figure, params_text
 from steerheal.statistics.means import finite, mean
@@ -101,6 +101,10 @@ def _many(sweep: Sweep, found: Mapping[int, dict]) -> list[str]:
         for size, row in found.items()
     ]
     said = [f"With the best settings for each, the voice's other responses gain, in nats per token: {', '.join(gains)}."]
+    said += [
+        f"With {size} no trial is sound: {', '.join(f'{verdicts.count(one)} {one}' for one in dict.fromkeys(verdicts))}."
+        for size, verdicts in unsound(sweep, found).items()
+    ]
     fewest = enough(found, apart)
     if len(found) > 1 and fewest is None:
         said.append("One seed: none of these differences has been shown to be real.")

@@ -39,6 +39,16 @@ def noise(sweep: Sweep, rows: Sequence[Mapping], name: str = "gain") -> Noise | 
     return pooled_noise(list(seeds.values()) for seeds in figures(others, name).values())
 
 
+def unsound(sweep: Sweep, found: Mapping[int, Mapping]) -> dict[int, list[str]]:
+    """Number of pairs with which no trial is sound → the verdicts of those that were tried."""
+    left: dict[int, list[str]] = {}
+    for row in sweep.rows:
+        pairs = sweep.setting(row, "n_train")
+        if isinstance(pairs, int) and pairs not in found:
+            left.setdefault(pairs, []).append(row["verdict"])
+    return dict(sorted(left.items()))
+
+
 def differences(sweep: Sweep, found: Mapping[int, Mapping]) -> dict[int, Pair]:
     """Number of pairs → how the gain of its best trial differs from that of the largest number's; paired by seed."""
     if len(found) < 2:
