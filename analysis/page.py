@@ -24,7 +24,7 @@ INTRODUCTION = (
     "A language model can be pushed towards a trait by adding a vector to its inner states while it writes "
     "(steering); pushed too far, it becomes incoherent. Here each trial steers, keeps the completions that stayed "
     "coherent, and trains a small adapter on them (healing), so that the trait stays without the vector. "
-    "The trials differ in how they train; the page compares what came of it."
+    "The trials differ in their settings; the page compares what came of it."
 )
 
 
@@ -116,7 +116,7 @@ def _question(sweep: Sweep) -> Html:
             tag("p", INTRODUCTION),
             [tag("h3", "What was expected"), tag("p", asked)] if asked else None,
             tag("h3", "What was found"),
-            tag("div", paragraphs([*answer(sweep), *depth_in_words(sweep), *asking(sweep)]), class_="answer"),
+            tag("div", paragraphs([*depth_in_words(sweep), *answer(sweep), *asking(sweep)]), class_="answer"),
         ]
     )
 
