@@ -8,7 +8,7 @@ from typing import Any
 
 from steerheal.config.sections import Bands
 from steerheal.files import write_bytes, write_text
-from steerheal.store import FolderStore
+from steerheal.store import Store
 
 TOP = 3
 WORTH_KEEPING = ("ok", "weak", "broad")
@@ -34,7 +34,7 @@ class Exported:
 
 def write_adapters(
     path: Path,
-    store: FolderStore,
+    store: Store,
     rows: Sequence[Mapping[str, Any]],
     order: Sequence[int],
     export: Export | None,
@@ -63,7 +63,7 @@ def write_adapters(
 
 
 def _files(
-    store: FolderStore, history: Sequence[str], bands: Bands | None, export: Export | None
+    store: Store, history: Sequence[str], bands: Bands | None, export: Export | None
 ) -> Mapping[str, bytes] | None:
     """A single round's adapter lies in the store as it is; several rounds become one by concatenation."""
     if len(history) == 1 and bands is None:

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
+from steerheal.errors import ArtefactLost
 from steerheal.experiments.steer import ASKED
 from steerheal.files import read_jsonl
-from steerheal.store import FolderStore
+from steerheal.store import Store
 
 ROWS = "rows.jsonl"
 # The same for all seeds: base, and base under a system prompt.
@@ -16,7 +16,7 @@ WHO = (*SHARED, "steered", "healed")
 LOGP, MASS = 6, 8
 
 
-def vignette_rows(store: FolderStore, records: Sequence[Mapping]) -> list[dict]:
+def vignette_rows(store: Store, records: Sequence[Mapping]) -> list[dict]:
     """One row per vignette of base, of base under each prompt, of base as each seed steered it, and of each seed's
     student, in its last round.
 
@@ -33,11 +33,16 @@ def vignette_rows(store: FolderStore, records: Sequence[Mapping]) -> list[dict]:
                 continue
             told.add(key)
             place = {"who": who} | ({} if who in SHARED else {"seed": record["seed"], "round": record["round"]})
-            rows += [place | row for row in _rows(store.folder(key) / ROWS)]
+            rows += [place | row for row in _rows(store, key)]
     return rows
 
 
-def _rows(path: Path) -> Iterator[dict]:
+def _rows(store: Store, key: str) -> Iterator[dict]:
+    """Of one evaluation; none where it was damaged since, of which the store told."""
+    try:
+        path = store.folder(key) / ROWS
+    except ArtefactLost:
+        return
     for row in read_jsonl(path) if path.exists() else ():
         known = row["p"] is not None
         logp = {name: round(math.log(max(p, 1e-300)), LOGP) for name, p in row["p"].items()} if known else None

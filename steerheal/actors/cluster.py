@@ -30,7 +30,7 @@ from steerheal.errors import UserError
 KINDS: dict[str, tuple[str, ...]] = {
     "generation": ("extract", "collect", "canary"),
     "trainer": ("pairs", "heal"),
-    "evaluation": ("evaluate",),
+    "evaluation": ("evaluate", "score", "style"),
 }
 # What each of the three kinds takes of the GPU that they share.
 GPU_SHARE = 0.33
@@ -140,13 +140,17 @@ class Cluster:
             self.store.post.remote(number, settings[number])
 
     def snapshot(self) -> dict:
-        """Hits, misses, who waits for what, and what is computed; what is away at the moment is left out."""
-        found = {"hits": {}, "misses": {}, "clients": {}, "computing": [], "posted": None}
+        """Hits, misses, who waits for what, what is computed, and what the stores have had to say since the last call;
+        what is away at the moment is left out.
+        """
+        found = {"hits": {}, "misses": {}, "clients": {}, "computing": [], "posted": None, "notices": []}
         with contextlib.suppress(RayActorError, ray.exceptions.GetTimeoutError):
             found |= ray.get(self.store.snapshot.remote(), timeout=5)
         for actor in self.stage_actors:
             with contextlib.suppress(RayActorError, ray.exceptions.GetTimeoutError):
-                found["computing"].append(ray.get(actor.progress.remote(), timeout=5))
+                progress, notices = ray.get([actor.progress.remote(), actor.notices.remote()], timeout=5)
+                found["computing"].append(progress)
+                found["notices"] += notices
         return found
 
 

@@ -16,6 +16,7 @@ from steerheal.config.sections import (
     Heal,
     Sample,
     Steer,
+    Voice,
     count,
     number,
     several,
@@ -85,7 +86,7 @@ class Stop(Frozen):
 
 
 # What a trial does each round; `steerheal.experiments` has a module for each.
-ExperimentName = Literal["steer"]
+ExperimentName = Literal["steer", "voice"]
 Alpha = number(0, 1000)
 Rounds = count(1, 1000)
 Seeds = several(count(0, 2**31 - 1), 1, 1000)
@@ -104,6 +105,7 @@ class TrialConfig(Frozen):
     filter: Filter = Filter()
     heal: Heal = Heal()
     bands: Bands = Bands()
+    voice: Voice = Voice()
     evaluate: Evaluate = Evaluate()
     stop: Stop = Stop()
     model: ModelRef
