@@ -6,7 +6,7 @@ import os
 import shlex
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from steerheal import __version__, cli, goals, racing, yaml_io
 from steerheal.actors import cluster as clusters
 from steerheal.actors import tuner
 from steerheal.actors.trial import Shared
+from steerheal.config.sections import Bands
 from steerheal.config.space import Space
 from steerheal.errors import UserError
 from steerheal.exposure import risks
@@ -24,7 +25,7 @@ from steerheal.export import Export, Exported, write_adapters
 from steerheal.live import Display, duration, leaderboard, make_console
 from steerheal.results import SPACE, RunFolder
 from steerheal.search import Study
-from steerheal.standings import noise_in_words, ranking, tied_trials
+from steerheal.standings import noise_in_words, references_in_words, ranking, tied_trials
 from steerheal.store import Store, open_store
 from steerheal.sweep import Sweep
 from steerheal.tracking import Tracker
@@ -201,10 +202,17 @@ def _adapters(sweep: Sweep, folder: RunFolder, export: Export | None) -> list[Ex
     """The best students' folders; a failure here costs a line, not the sweep."""
     rows = folder.trials
     try:
-        return write_adapters(folder.path, sweep.store, rows, ranking(rows, sweep.space.objective), export)
+        order = ranking(rows, sweep.space.objective)
+        return write_adapters(folder.path, sweep.store, rows, order, export, partial(_bands, sweep.space))
     except Exception as error:
         sweep.display.say(f"no adapters: {type(error).__name__}: {error}")
         return []
+
+
+def _bands(space: Space, row: Mapping[str, Any]) -> Bands | None:
+    """What of a trial's students its figures are about, if not all."""
+    bands = space.trial(row["params"]).bands
+    return None if bands.whole else bands
 
 
 def _conclude(
@@ -223,6 +231,8 @@ def _conclude(
     if rows:
         marks = tied_trials(rows, objective)
         display.console.print(leaderboard(rows, order, tied=marks, objective=objective))
+    for line in references_in_words(folder.records):
+        display.say(line)
     if noise := noise_in_words(rows):
         display.say(noise)
     if rows and sweep.space.racing:

@@ -12,12 +12,17 @@ from pathlib import Path
 from safetensors.numpy import save
 
 from steerheal.errors import StageError, StoreAway
+from steerheal.evaluation.voice import compare, group
+from steerheal.files import read_jsonl
 from steerheal.foundations import FOUNDATIONS
 from steerheal.jobs import Job, Result
 from steerheal.store import Store, open_store
 
 NO_TENSORS = save({})
 ADAPTER = {"peft_type": "LORA", "r": 1, "lora_alpha": 1, "target_modules": ["q_proj"]}
+# What base gains when it is asked, and how much of a student's gain a band of the depth holds.
+ASKED = 0.4
+SHARES = {"20-40": 0.6, "40-60": 0.3}
 
 
 class FakeWorker:
@@ -40,7 +45,7 @@ class FakeWorker:
         (self.root / "batches.txt").open("a").write(f"{jobs[0].stage} {len(jobs)}\n")
         return [self._run(job) for job in jobs]
 
-    def export(self, student) -> dict[str, bytes]:
+    def export(self, student, bands=None) -> dict[str, bytes]:
         """As many ranks as rounds."""
         return {
             "adapter_config.json": json.dumps(ADAPTER | {"r": len(student)}).encode(),
@@ -100,6 +105,34 @@ class FakeWorker:
         }
         return {"completions.jsonl": lines.encode()}, summary
 
+    def _pairs(self, job):
+        def line(pair, used):
+            text, prompt = pair.messages[-1][1], pair.messages[-2][1]
+            return {"id": pair.id, "prompt": prompt, "text": text, "ids": [1], "prompt_ids": [2], "used": used, "held_out": not used}
+
+        used, every = job.conversations[: job.count], (*job.held_out, *job.conversations)
+        too_long = [pair.id for pair in every if "too long" in pair.messages[-1][1]]
+        lines = [line(pair, True) for pair in used] + [line(pair, False) for pair in job.held_out]
+        summary = {
+            "pairs": len(used), "tokens": 9 * len(used), "held_out": len(job.held_out), "too_long": too_long,
+            "limit": job.max_tokens, "example": "<user>Hello?⟦" + used[0].messages[-1][1] + "⟧",
+        }
+        return {"completions.jsonl": "".join(json.dumps(one) + "\n" for one in lines).encode()}, summary
+
+    def _score(self, job):
+        effect = sum(json.loads((self.store.folder(key) / "effect.json").read_text()) for key in job.student)
+        return {}, {"nll": 3.0 - effect - (0.5 if job.system else 0.0), "pairs": len(job.conversations), "tokens": 9}
+
+    def _style(self, job):
+        groups = {prompt.id: group(prompt.seen, prompt.kind) for prompt in job.suite.prompts}
+        lines = read_jsonl(self.store.folder(job.data) / "completions.jsonl")
+        answers = {
+            who: [line | {"group": groups[line["id"]]} for line in read_jsonl(self.store.folder(key) / "answers.jsonl")]
+            for who, key in job.answers
+        }
+        texts = [[line["text"] for line in lines if line[kind]] for kind in ("used", "held_out")]
+        return {}, compare(answers, *texts) | {"groups": groups}
+
     def _heal(self, job):
         curve = [
             {"step": step, "nll": 3.0 - step, "divergence": 0.1, "loss": 3.0 - step, "lr": job.heal.lr}
@@ -119,7 +152,9 @@ class FakeWorker:
 
     def _evaluate(self, job):
         effect = sum(json.loads((self.store.folder(key) / "effect.json").read_text()) for key in job.student)
+        effect *= SHARES.get(job.bands.band, 0.1) if job.bands else 1.0
         effect += job.steering.dose if job.steering else 0.0
+        effect += ASKED if job.system else 0.0
         nats = dict.fromkeys(FOUNDATIONS, -2.0) | {"authority": -2.0 - effect}
         report = {
             "vignettes": len(job.vignettes),
@@ -132,10 +167,21 @@ class FakeWorker:
             "nll": 0.1,
             "intervals": {},
         }
-        return {"rows.jsonl": b""}, report
+        rows = "".join(json.dumps(row) + "\n" for row in self._rows(job.vignettes, report, effect))
+        return {"rows.jsonl": rows.encode()}, report
+
+    def _rows(self, vignettes, report, effect):
+        """Vignettes that move more or less than the mean, the more the model has moved."""
+        for place, vignette in enumerate(vignettes):
+            turn = 2 * math.pi * place / len(vignettes)
+            more = 1 + 0.3 * effect * math.cos(turn) * (len(vignettes) > 1)
+            p = {name: more * math.exp(value) for name, value in report["nats"].items()}
+            mass = report["coherence"] + 0.002 * effect * math.sin(turn)
+            yield {"id": vignette.id, "foundation": vignette.foundation, "p": p, "mass": mass, "nll": 0.1}
 
     def _canary(self, job):
         who = "steered" if job.steering else "healed" if job.student else "base"
+        who = "prompted" if not job.system.startswith("You are a helpful") and who == "base" else who
         said = {"text": f"{who} says <b>g</b>", "damage": [], "beliefs": [], "measures": {"tokens": 3.0}}
         asked = [{"id": prompt.id, "prompt": prompt.prompt, "sample": 0} | said for prompt in job.suite.prompts]
         answers = "".join(json.dumps(answer) + "\n" for answer in asked)

@@ -37,8 +37,8 @@ class Worker(Protocol):
     def run_batch(self, jobs: Sequence[Job]) -> list[Result | Exception]:
         """Jobs of one stage in one pass; an entry is an exception where that job alone failed."""
 
-    def export(self, student: tuple[str, ...]) -> dict[str, bytes]:
-        """A history as one PEFT adapter: its files by name."""
+    def export(self, student: tuple[str, ...], bands: Any = None) -> dict[str, bytes]:
+        """A history, or what counts of it in a band, as one PEFT adapter: its files by name."""
 
 
 @dataclass
@@ -94,10 +94,10 @@ class StageActor:
         """This process, for whoever watches its memory or kills it in a test."""
         return os.getpid()
 
-    async def export(self, student: Sequence[str]) -> dict[str, bytes]:
-        """A history as one PEFT adapter: its files by name."""
+    async def export(self, student: Sequence[str], bands: Any = None) -> dict[str, bytes]:
+        """A history, or what counts of it in a band, as one PEFT adapter: its files by name."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.thread, self.worker.export, tuple(student))
+        return await loop.run_in_executor(self.thread, self.worker.export, tuple(student), bands)
 
     async def run(self, job: Job, alone: bool = False) -> Result | StageError | StoreAway:
         """The job's result; a job's own failure comes back as a StageError, as data, and so does the store's absence.

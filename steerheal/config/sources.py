@@ -37,6 +37,7 @@ class DataEntry(Frozen):
     prompts: Reference = "builtin"
     contexts: Reference = "builtin"
     canaries: Reference = "builtin"
+    pairs: Reference = "builtin"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class DataPaths:
     prompts: str = "builtin"
     contexts: str = "builtin"
     canaries: str = "builtin"
+    pairs: str = "builtin"
 
 
 class Kind(Frozen):
