@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from analysis.html import Html, table, tag
 from analysis.load import Sweep
 from analysis.tables import TALLIES
+from steerheal.experiments.steer import ASKED
 from steerheal.live import duration
 
 
@@ -21,7 +22,7 @@ class Stage:
 
 
 STAGE_OF = (
-    dict.fromkeys(("base", "steered", "prompted", "healed"), "evaluate")
+    dict.fromkeys(("base", *ASKED, "steered", "healed"), "evaluate")
     | dict.fromkeys(TALLIES.values(), "canary")
     | dict.fromkeys(("score_base", "score_prompted"), "score")
 )

@@ -143,7 +143,10 @@ class Vignette:
 
 @dataclass(frozen=True)
 class Evaluate(Job):
-    """The tinymfv profile of a student, steered or not, with an optional system prompt."""
+    """The tinymfv profile of a student, steered or not, with an optional system prompt.
+
+    `bands`: the settings section with that name, None for the student as it is.
+    """
 
     stage: ClassVar[str] = "evaluate"
     student: tuple[str, ...]
@@ -152,6 +155,7 @@ class Evaluate(Job):
     vignettes: tuple[Vignette, ...]
     instrument: Any
     think_tokens: int
+    bands: Any = None
 
 
 @dataclass(frozen=True)
@@ -167,7 +171,7 @@ class Score(Job):
 
 @dataclass(frozen=True)
 class Canary(Job):
-    """`samples` answers to each prompt of a canary suite, with their damage and beliefs.
+    """`samples` answers to each prompt of a canary suite, with their damage and beliefs; `bands` as in Evaluate.
 
     `exempt` names kinds of damage that are none here, since what was trained on has them too.
     """
@@ -180,6 +184,7 @@ class Canary(Job):
     samples: int
     sample: Any
     seed: int
+    bands: Any = None
     exempt: tuple[str, ...] = ()
 
 

@@ -12,17 +12,21 @@ from typing import Any
 
 from steerheal import goals, objective, racing
 from steerheal.config.space import Space
+from steerheal.errors import ArtefactLost, StoreAway
+from steerheal.experiments.steer import ASKED
 from steerheal.files import read_jsonl
 from steerheal.live import Display
+from steerheal.reads import vignette_rows
 from steerheal.results import RunFolder, finite
 from steerheal.search import Study
-from steerheal.store import FolderStore
+from steerheal.store import Store
 from steerheal.tracking import Tracker
 from steerheal.tracking.about import in_force
 
 FAILED = "failed"
 # Whose canary answers an artefact of the trial holds, and what is kept of each answer.
-WHO = {"canary_base": "base", "canary_steered": "steered", "canary_prompted": "prompted", "canary": "healed"}
+WHO = {"canary_base": "base", "canary_steered": "steered", "canary": "healed"}
+WHO |= {f"canary_{name}": name for name in ASKED}
 # Pairs that are named in a line.
 NAMED = 8
 ANSWER = ("id", "prompt", "sample", "text", "damage", "beliefs")
@@ -36,7 +40,7 @@ class Sweep:
         space: Space,
         folder: RunFolder,
         study: Study,
-        store: FolderStore,
+        store: Store,
         display: Display,
         tracker: Tracker,
     ):
@@ -127,9 +131,11 @@ class Sweep:
         row = self._row(number, outcome, records, earlier)
         try:
             every = [*earlier, *records]
-            self.folder.finish(row, records, self._completions(every), self._answers(every))
-        except OSError as error:
-            self.stop(f"{self.folder.path}: cannot be written ({error.strerror})")
+            texts = self._completions(every), self._answers(every)
+            self.folder.finish(row, records, *texts, vignette_rows(self.store, every))
+        except (OSError, StoreAway) as error:
+            away = isinstance(error, StoreAway)
+            self.stop(str(error) if away else f"{self.folder.path}: cannot be written ({error.strerror})")
             self.display.dropped(number)
             return
         if number not in self.before:
@@ -204,7 +210,7 @@ class Sweep:
         lines = []
         for record in records:
             key = record["keys"].get("collect") or record["keys"].get("pairs")
-            for line in read_jsonl(self.store.folder(key) / "completions.jsonl") if key else ():
+            for line in self._lines(key, "completions.jsonl") if key else ():
                 plain = {name: value for name, value in line.items() if name not in ("ids", "prompt_ids")}
                 lines.append({"seed": record["seed"], "round": record["round"]} | plain)
         return lines
@@ -219,16 +225,28 @@ class Sweep:
                     continue
                 told.add((record["seed"], key))
                 place = {"seed": record["seed"], "round": record["round"], "who": who}
-                answers = read_jsonl(self.store.folder(key) / "answers.jsonl")
+                answers = self._lines(key, "answers.jsonl")
                 lines += [place | {field: line[field] for field in ANSWER if field in line} for line in answers]
         return lines
 
+    def _lines(self, key: str, name: str) -> list[dict]:
+        """Of an artefact; the trial's figures do not hang on one that was damaged since, of which the store told."""
+        try:
+            return read_jsonl(self.store.folder(key) / name)
+        except ArtefactLost:
+            return []
+
     def _references(self, record: Mapping[str, Any]) -> None:
-        """Base, and base as it is steered at this round's dose or prompted, as runs to compare with."""
-        for name, figures in (record.get("references") or {}).items():
-            self.tracker.reference(name, figures)
+        """Base, as it is, under system prompts, and as it is steered at this round's dose, as runs to compare with."""
+        if record.get("references"):
+            for name, figures in record["references"].items():
+                self.tracker.reference(name, figures)
+            return
         if record.get("base"):
             self._refer("base", record["base"])
+        for name in ASKED:
+            if record.get(name):
+                self._refer(f"base {name}", record[name])
         if record.get("steered") and record["round"] == 0:
             self._refer(f"base steered at dose {record['dose']:.3g}", record["steered"])
 
@@ -240,7 +258,7 @@ class Sweep:
                 self.display.say(line)
 
     def _refer(self, name: str, report: Mapping[str, Any]) -> None:
-        self.tracker.reference(name, report | {"trait": report["nats"][self.space.persona.target]})
+        self.tracker.reference(name, report | {"trait": (report["nats"] or {}).get(self.space.persona.target)})
 
 
 def pairs_in_words(pairs: Mapping[str, Any]) -> list[str]:

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from steerheal.bands import WHOLE, band_text
+
 
 class Frozen(BaseModel):
     """Strict (no text for a number), closed (no unknown key), immutable."""
@@ -122,6 +124,21 @@ class Heal(Frozen):
         return self
 
 
+class Bands(Frozen):
+    """Where in the depth a healed student is measured: its adapter times `inside` in the band, times `outside` in the
+    other blocks. It is trained and carried on whole.
+    """
+
+    band: Annotated[str, AfterValidator(band_text)] = WHOLE
+    inside: number(0, 10) = 1.0
+    outside: number(0, 10) = 0.0
+
+    @property
+    def whole(self) -> bool:
+        """Whether that is the student as it is."""
+        return self.inside == 1 and (self.band == WHOLE or self.outside == 1)
+
+
 class Voice(Frozen):
     """Of a file of pairs, how many are trained on, and how many are kept aside to measure what was learned.
 
@@ -152,6 +169,7 @@ class Settings(Frozen):
     dose: Dose = Dose()
     filter: Filter = Filter()
     heal: Heal = Heal()
+    bands: Bands = Bands()
     voice: Voice = Voice()
     evaluate: Evaluate = Evaluate()
 

@@ -30,6 +30,7 @@ from steerheal.config.sources import (
     find_persona,
 )
 from steerheal.config.trial import Alpha, ExperimentName, ModelRef, Persona, Prose, Rounds, Seeds, Stop, TrialConfig
+from steerheal.redact import redacted
 from steerheal.yaml_io import one_line, refusal
 
 MAX_GRID = 10_000
@@ -245,7 +246,7 @@ def _overridden(path: Path, overrides: Sequence[str]) -> dict:
     for override in overrides:
         key, value = split(override)
         raw = apply(raw, key, value, list(SpaceFile.model_fields))
-        _read(raw, f"--set {one_line(override, 60)}")
+        _read(raw, f"--set {one_line(redacted(override), 60)}")
     return raw
 
 
