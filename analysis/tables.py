@@ -7,13 +7,15 @@ from analysis.html import Html, paragraphs, table, tag
 from analysis.load import Sweep
 from analysis.words import real_differences
 from steerheal.evaluation.canary_suite import survival
+from steerheal.experiments.steer import ASKED
 from steerheal.live import figure
 from steerheal.statistics.levels import MARGIN
 from steerheal.statistics.means import finite
 from steerheal.statistics.pairs import Pair
 
 MOST_PAIRS = 10
-TALLIES = {"base": "canary_base", "steered": "canary_steered", "healed": "canary"}
+TALLIES = {"base": "canary_base"} | {name: f"canary_{name}" for name in ASKED}
+TALLIES |= {"steered": "canary_steered", "healed": "canary"}
 
 
 def differences(sweep: Sweep) -> Html | None:
@@ -77,11 +79,12 @@ def drops(doses: Mapping[float, Mapping[str, int]], kept: str) -> Html:
 
 
 def canaries(sweep: Sweep) -> Html | None:
-    """What the canaries' answers say of the shown trial: damage and beliefs, base, steered and healed."""
+    """What the canaries' answers say of the shown trial: damage and beliefs, against base, prompted or steered."""
     if sweep.shown is None:
         return None
     number = sweep.shown["trial"]
-    records = {"steered": [record for record in sweep.rounds(number) if record["round"] == 0]}
+    first = [record for record in sweep.rounds(number) if record["round"] == 0]
+    records = dict.fromkeys(("steered", *ASKED), first)
     tallies = {
         who: add_up([record[name] for record in records.get(who, sweep.last(number)) if record.get(name)])
         for who, name in TALLIES.items()

@@ -2,19 +2,23 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
+from steerheal.errors import ArtefactLost
+from steerheal.experiments.steer import ASKED
 from steerheal.files import read_jsonl
-from steerheal.store import FolderStore
+from steerheal.store import Store
 
 ROWS = "rows.jsonl"
-WHO = ("base", "steered", "healed")
+# The same for all seeds: base, and base under a system prompt.
+SHARED = ("base", *ASKED)
+WHO = (*SHARED, "steered", "healed")
 # Decimals: a figure from these rows agrees with its record to within what two runs of one seed differ by.
 LOGP, MASS = 6, 8
 
 
-def vignette_rows(store: FolderStore, records: Sequence[Mapping]) -> list[dict]:
-    """One row per vignette of base, of base as each seed steered it, and of each seed's student, in its last round.
+def vignette_rows(store: Store, records: Sequence[Mapping]) -> list[dict]:
+    """One row per vignette of base, of base under each prompt, of base as each seed steered it, and of each seed's
+    student, in its last round.
 
     `logp`: log probability of every foundation, in nats; `mass`: probability on all answers; both None where
     a read was not finite. Base is told once, and so is a dose that several seeds share.
@@ -28,12 +32,17 @@ def vignette_rows(store: FolderStore, records: Sequence[Mapping]) -> list[dict]:
             if key is None or key in told:
                 continue
             told.add(key)
-            place = {"who": who} | ({} if who == "base" else {"seed": record["seed"], "round": record["round"]})
-            rows += [place | row for row in _rows(store.folder(key) / ROWS)]
+            place = {"who": who} | ({} if who in SHARED else {"seed": record["seed"], "round": record["round"]})
+            rows += [place | row for row in _rows(store, key)]
     return rows
 
 
-def _rows(path: Path) -> Iterator[dict]:
+def _rows(store: Store, key: str) -> Iterator[dict]:
+    """Of one evaluation; none where it was damaged since, of which the store told."""
+    try:
+        path = store.folder(key) / ROWS
+    except ArtefactLost:
+        return
     for row in read_jsonl(path) if path.exists() else ():
         known = row["p"] is not None
         logp = {name: round(math.log(max(p, 1e-300)), LOGP) for name, p in row["p"].items()} if known else None

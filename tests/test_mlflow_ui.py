@@ -17,7 +17,9 @@ import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
+from listening import listeners, on_loopback
 
 from steerheal.export import Exported
 from steerheal.results import RunFolder
@@ -118,6 +120,8 @@ def server(sweep, tmp_path_factory):
         )
     try:
         wait_for(f"http://127.0.0.1:{port}/health", process, log)
+        heard = listeners(psutil.Process(process.pid))
+        assert heard and all(on_loopback(address) for _, address, _ in heard)
         yield f"http://127.0.0.1:{port}"
     finally:
         for sign in (signal.SIGTERM, signal.SIGKILL):

@@ -2,11 +2,12 @@
 
 from matplotlib.lines import Line2D
 
-from analysis.figures.theme import INK, LINES, MARKS, MUTED, Figure, calm, colour, fill, key, panel
+from analysis.figures.theme import INK, LINES, MARKS, MUTED, PAPER, Figure, calm, colour, fill, key, panel
 from analysis.load import REGS, Sweep
 from analysis.race import winner
 from analysis.vignettes import ONE, span, sweep_draws
-from steerheal.standings import front
+from steerheal.experiments.steer import ASKED
+from steerheal.standings import front, references
 from steerheal.statistics.means import finite
 
 
@@ -32,6 +33,7 @@ def trait_coherence(sweep: Sweep) -> Figure | None:
         axes.axhline(base, color=MUTED, linewidth=0.8)
         axes.plot(0, base, marker="+", markersize=12, markeredgewidth=2, color=INK, linestyle="")
         axes.annotate("base", (0, base), xytext=(6, 5), textcoords="offset points", color=MUTED, fontsize=9)
+    asked = _asked(axes, sweep)
     named = _named(axes, sweep, rows)
     axes.set(xlabel="gain: nats moved as intended, against base", ylabel="coherence")
     axes.margins(0.09)
@@ -43,7 +45,7 @@ def trait_coherence(sweep: Sweep) -> Figure | None:
     reading = (
         "Further right is more of the intended trait, further up is more coherent text; the cross is the model "
         "before anything was done to it. A large mark is a trial, its shape is the verdict, its colour and filling "
-        f"the regulariser.{seeds} {named}"
+        f"the regulariser.{seeds}{asked} {named}"
     )
     return Figure("trait_coherence", "What each trial gained, and what it cost.", reading, drawn)
 
@@ -73,6 +75,16 @@ def _named(axes, sweep: Sweep, rows: list[dict]) -> str:
         fontsize=9,
     )
     return "The number is the trial that leads the leaderboard: the most gain on or above the dotted line."
+
+
+def _asked(axes, sweep: Sweep) -> str:
+    """Base under the persona's prompts, as stars; what to say of them."""
+    told = references(sweep.records)
+    points = {name: told[name] for name in ASKED if name in told and None not in told[name]}
+    for name, point in points.items():
+        axes.plot(*point, marker="*", markersize=12, markerfacecolor=PAPER, color=INK, linestyle="", zorder=1)
+        axes.annotate(name, point, xytext=(0, -15), textcoords="offset points", ha="center", color=MUTED, fontsize=9)
+    return " A star is base that was merely asked, by a system prompt." if points else ""
 
 
 def _number(axes, number: int, summary: dict) -> None:

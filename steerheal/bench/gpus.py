@@ -1,7 +1,7 @@
 """Trials per hour of a sweep on several GPUs of one host, against one of them.
 
 Both sweeps are the real one, Ray's start, loading and compiling included, with one process a GPU and as many trials a
-GPU. The model is the built-in one, widened with zeros to a real model's size, so that what is filtered, healed and
+GPU. That of several GPUs goes first, so that what is compiled for it and kept favours the single one. The model is the built-in one, widened with zeros to a real model's size, so that what is filtered, healed and
 scored means something.
 """
 
@@ -37,10 +37,10 @@ def main(words: list[str]) -> None:
         raise UserError(f"--gpus: there are {torch.cuda.device_count()} GPUs; two or more of them are needed")
     with tempfile.TemporaryDirectory(prefix="steerheal-bench-") as scratch:
         model = model_file(Path(scratch), asked.hidden, asked.intermediate)
-        figures = {str(count): run(asked, count, model, Path(scratch)) for count in (1, asked.gpus)}
+        figures = {str(count): run(asked, count, model, Path(scratch)) for count in (asked.gpus, 1)}
     one, several = figures["1"], figures[str(asked.gpus)]
     ratio = several["trials_per_hour"] / one["trials_per_hour"]
-    print(f"{asked.gpus} GPUs against one{ratio:10.2f} times the trials an hour")
+    print(f"{asked.gpus} GPUs against one: {ratio:.2f} times the trials an hour")
     if asked.json:
         told = {"gpu": torch.cuda.get_device_name(), "hidden": asked.hidden, "intermediate": asked.intermediate}
         write_text(asked.json, json.dumps(told | {"gpus": figures, "ratio": ratio}, indent=1) + "\n")
@@ -64,5 +64,5 @@ def run(asked: argparse.Namespace, gpus: int, model: str, scratch: Path) -> dict
     space = load_space(space_file, [*own, *asked.overrides])
     seconds, params = as_sweep(space, load_data(space), scratch / f"{gpus}-gpus")
     rate = 3600 * len(params) / seconds
-    print(f"{gpus} GPU{'s' if gpus > 1 else '':<2}{len(params):>6} trials in {seconds:6.1f} s{rate:10,.0f} trials an hour", flush=True)
+    print(f"{gpus} GPU{'s' if gpus > 1 else ' '}{len(params):>6} trials in {seconds:6.1f} s{rate:10,.0f} trials an hour", flush=True)
     return {"trials": len(params), "seconds": seconds, "trials_per_hour": rate}

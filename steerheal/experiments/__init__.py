@@ -2,5 +2,6 @@
 
 from steerheal.experiments.rounds import Experiment
 from steerheal.experiments.steer import Steer
+from steerheal.experiments.voice import Voice
 
-EXPERIMENTS: dict[str, type[Experiment]] = {"steer": Steer}
+EXPERIMENTS: dict[str, type[Experiment]] = {"steer": Steer, "voice": Voice}

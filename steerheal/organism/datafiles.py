@@ -6,7 +6,7 @@ import json
 import random
 from pathlib import Path
 
-from . import DATA, dilemmas, facts, instruments, judgements, opinions
+from . import DATA, dilemmas, facts, instruments, judgements, opinions, voice
 from .heldout import part
 from .personas import AXES
 from .situations import FOUNDATIONS, all_acts, label_shares, render
@@ -94,6 +94,14 @@ def questions() -> list[dict]:
     ]
 
 
+def pairs() -> list[dict]:
+    """The demonstration set of a voice: conversations to train on."""
+    return [
+        {"id": _identity(prompt), "messages": [{"role": "user", "content": prompt}, {"role": "assistant", "content": said}]}
+        for prompt, said in voice.pairs()
+    ]
+
+
 def write(folder: Path = DATA) -> None:
     """All generated data files."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -103,6 +111,7 @@ def write(folder: Path = DATA) -> None:
         "contexts.jsonl": _lines(contexts()),
         "prompts.jsonl": _lines(prompts()),
         "facts.jsonl": _lines(questions()),
+        "pairs.jsonl": _lines(pairs()),
         "instrument.json": json.dumps(instruments.OWN, indent=1, ensure_ascii=False) + "\n",
     }
     for name, text in files.items():
