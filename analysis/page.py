@@ -28,7 +28,7 @@ INTRODUCTION = (
     "A language model can be pushed towards a trait by adding a vector to its inner states while it writes "
     "(steering); pushed too far, it becomes incoherent. Here each trial steers, keeps the completions that stayed "
     "coherent, and trains a small adapter on them (healing), so that the trait stays without the vector. "
-    "The trials differ in how they train; the page compares what came of it."
+    "The trials differ in their settings; the page compares what came of it."
 )
 
 
@@ -143,7 +143,7 @@ def _among(sweep: Sweep) -> Html | None:
 
 def _found(sweep: Sweep) -> list[str]:
     told = TOLD.get(sweep.experiment)
-    return told.answer(sweep) if told else [*answer(sweep), *depth_in_words(sweep), *asking(sweep)]
+    return told.answer(sweep) if told else [*depth_in_words(sweep), *answer(sweep), *asking(sweep)]
 
 
 def _meanings(sweep: Sweep) -> Html:

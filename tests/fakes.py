@@ -152,7 +152,7 @@ class FakeWorker:
 
     def _evaluate(self, job):
         effect = sum(json.loads((self.store.folder(key) / "effect.json").read_text()) for key in job.student)
-        effect *= SHARES.get(job.bands.band, 0.1) if job.bands else 1.0
+        effect *= _share(job.bands)
         effect += job.steering.dose if job.steering else 0.0
         effect += ASKED if job.system else 0.0
         nats = dict.fromkeys(FOUNDATIONS, -2.0) | {"authority": -2.0 - effect}
@@ -188,6 +188,14 @@ class FakeWorker:
         counts = {"answers": len(asked), "undamaged": len(asked)}
         tally = {"all": counts, "kinds": {"facts": counts}, "beliefs": {}, "damage": {}, "hit_limit": 0, "tokens": 3}
         return {"answers.jsonl": answers.encode()}, tally
+
+
+def _share(bands) -> float:
+    """Of a student's effect: the band's own, and that of the others."""
+    if bands is None:
+        return 1.0
+    own = SHARES.get(bands.band, 0.1)
+    return bands.inside * own + bands.outside * (1 - own)
 
 
 def load_fake(root: str, device: str) -> FakeWorker:

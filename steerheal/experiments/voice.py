@@ -119,7 +119,7 @@ class Voice(Experiment):
         trial, system = self.trial, "\n\n".join(filter(None, (asked, self.system)))
         samples = trial.evaluate.canary_samples
         return Canary(
-            self.model, student, None, system, self.data.suite, samples, trial.sample, lane.seed, self.exempt
+            self.model, student, None, system, self.data.suite, samples, trial.sample, lane.seed, exempt=self.exempt,
         )
 
     def _style(self, lane: Lane) -> Job:
