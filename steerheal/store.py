@@ -123,16 +123,19 @@ class FolderStore(Store):
     def _get(self, key: str) -> Result | None:
         place = self._place(key)
         try:
+            seen = place.stat().st_ino
+        except FileNotFoundError:
+            return None
+        try:
             manifest = read_manifest((place / MANIFEST).read_bytes())
             if key not in self._checked:
                 for name, digest in manifest["files"].items():
                     check_file(name, (place / name).read_bytes(), digest)
         except FileNotFoundError:
-            if place.exists():
-                self._set_aside(key, "a file is missing")
+            self._set_aside(key, seen, "a file is missing")
             return None
         except Damaged as damage:
-            self._set_aside(key, str(damage))
+            self._set_aside(key, seen, str(damage))
             return None
         self._checked.add(key)
         return Result(key, manifest["stage"], manifest["summary"], manifest["seconds"], hit=True)
@@ -157,15 +160,20 @@ class FolderStore(Store):
         manifest = read_manifest((place / MANIFEST).read_bytes())
         return Result(key, manifest["stage"], manifest["summary"], manifest["seconds"], hit=False)
 
-    def _set_aside(self, key: str, damage: str) -> None:
-        """Move a damaged artefact out of the way, and say so. Another reader may have done it already."""
+    def _set_aside(self, key: str, seen: int, damage: str) -> None:
+        """Move a damaged artefact out of the way, and say so; `seen` is its folder's inode. Where that is no longer in
+        its place, another reader has done so, and a writer may have put it anew.
+        """
         self._checked.discard(key)
         shelf = self.root / ".damaged"
         shelf.mkdir(exist_ok=True)
         target = Path(tempfile.mkdtemp(dir=shelf, prefix=f"{key[:12]}-"))
         with contextlib.suppress(FileNotFoundError):
-            os.rename(self._place(key), target / key)
-            self.say(f"store: {self._place(key)}: {damage}; moved to {target}, {self.damaged}")
+            if self._place(key).stat().st_ino == seen:
+                os.rename(self._place(key), target / key)
+                self.say(f"store: {self._place(key)}: {damage}; moved to {target}, {self.damaged}")
+        with contextlib.suppress(OSError):
+            target.rmdir()
 
     def _clear_stale(self) -> None:
         for aside in self.root.glob(".part-*"):
