@@ -192,8 +192,8 @@ def test_a_trial_takes_on_the_voice(trial):
     assert trial["coherence"] == record["coherence"] and record["off_moves"] == {}
     own = record["own"]
     assert trial["own"]["style_novel"] == own["style_novel"] > 0.3, "its answers to novel prompts went towards the voice"
-    assert own["memorised_novel"] is not None and own["prompted_gain"] is not None
-    assert record["references"]["base"]["gain"] == 0 and "base prompted for the voice" in record["references"]
+    assert own["memorised_novel"] is not None and record["prompted_gain"] is not None
+    assert record["references"]["base"]["gain"] == 0 and "base prompted" in record["references"]
     json.dumps(record, allow_nan=False)
 
 
