@@ -9,6 +9,8 @@ from analysis.load import Sweep
 from steerheal.statistics.pairs import Pair
 from steerheal.statistics.vignettes import KINDS, LEAST, Bootstrap, Draws, Reads, interval, pairs
 
+# The experiments whose gain is read from vignettes.
+READ = ("steer",)
 ONE = "over vignettes"
 SEVERAL = "over seeds and vignettes"
 
@@ -23,7 +25,11 @@ class Trial:
 
 
 def read_trial(sweep: Sweep, number: int) -> Trial | None:
-    """The reads of the seeds that a trial's figures are means of; None where they were not recorded."""
+    """The reads of the seeds that a trial's figures are means of; None where they were not recorded, or where another
+    thing is measured.
+    """
+    if sweep.experiment not in READ:
+        return None
     persona = sweep.space.get("persona") or {}
     target, judged = persona.get("target"), sweep.by_number[number]["summary"].get("judged") or {}
     base: dict[str, tuple[float, float]] = {}
