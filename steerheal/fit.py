@@ -9,8 +9,12 @@ from typing import Any
 
 from jinja2.exceptions import TemplateError
 
+from steerheal.beliefs import Belief, suite_of
+from steerheal.config.instil import beliefs_asked
+from steerheal.config.sections import Instil
 from steerheal.config.space import Space
 from steerheal.evaluation.protocol import ORDERS, Protocol
+from steerheal.experiments.belief import prompt_of
 from steerheal.generation.context import context_of, overflow
 from steerheal.students.base import Base
 from steerheal.students.chat import prompt_ids
@@ -53,10 +57,30 @@ def _lengths(space: Space, data: TrialData, base: Base) -> Iterator[tuple[str, i
     if space.settings.evaluate.canary_samples:
         texts = [prompt.prompt for prompt in data.suite.prompts]
         yield "canaries", longest(persona.neutral, texts), ("sample", "max_new_tokens")
+    systems = [None]
+    for belief, system in _instilling(space, data):
+        systems.append(system)
+        texts = [prompt.prompt for prompt in suite_of(belief, data.suite).prompts]
+        yield "beliefs", longest(system, texts), ("sample", "max_new_tokens")
     protocol = Protocol.of(tokenizer, data.instrument)
-    asked = (protocol.prompt(vignette.text, order) for vignette in data.vignettes for order in ORDERS)
+    asked = (
+        protocol.prompt(vignette.text, order, system)
+        for system in systems for vignette in data.vignettes for order in ORDERS
+    )
     tokens = max(map(len, asked)) + len(protocol.suffix_ids)
     yield "vignettes", tokens, ("evaluate", "think_tokens")
+
+
+def _instilling(space: Space, data: TrialData) -> Iterator[tuple[Belief, str]]:
+    """Every system prompt that instils a belief with as many examples as any trial takes."""
+    most = {name: taken for _, name, taken in beliefs_asked(space)} if data.beliefs else {}
+    for belief in data.beliefs:
+        for via in ("prompt", "icl") if most[belief.name] else ("prompt",):
+            instil = Instil(belief=belief.name, via=via, examples=max(1, most[belief.name]))
+            for seed in space.seeds:
+                if via == "prompt" and seed != space.seeds[0]:
+                    continue
+                yield belief, prompt_of(belief, instil, space.persona.neutral, seed)
 
 
 def _values(space: Space, section: str, leaf: str) -> list[tuple[str, Any]]:

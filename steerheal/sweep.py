@@ -220,7 +220,7 @@ class Sweep:
     def _references(self, record: Mapping[str, Any]) -> None:
         """Base, and base steered at this round's dose, as runs to compare with."""
         if record.get("base"):
-            self._refer("base", record["base"])
+            self.tracker.reference("base", record["base"] | {"trait": record["base_trait"]})
         if record.get("steered") and record["round"] == 0:
             self._refer(f"base steered at dose {record['dose']:.3g}", record["steered"])
 

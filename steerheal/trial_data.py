@@ -1,8 +1,10 @@
-"""What a trial reads besides its settings, by value: contexts, prompts, vignettes, instrument, canary suite."""
+"""What a trial reads besides its settings, by value: contexts, prompts, vignettes, instrument, canary suite, beliefs."""
 
 from dataclasses import dataclass
 from typing import Any
 
+from steerheal.beliefs import Belief, check_asked, load_beliefs
+from steerheal.config.instil import EXPERIMENT, beliefs_asked
 from steerheal.config.space import Space
 from steerheal.data_files import (
     choose_vignettes,
@@ -18,13 +20,14 @@ from steerheal.jobs import Prompt, Vignette
 
 @dataclass(frozen=True)
 class TrialData:
-    """The same for all trials of a space."""
+    """The same for all trials of a space; `beliefs` where it instils one."""
 
     contexts: tuple[str, ...]
     prompts: tuple[Prompt, ...]
     vignettes: tuple[Vignette, ...]
     instrument: Any
     suite: Any
+    beliefs: tuple[Belief, ...] = ()
 
 
 def load_data(space: Space) -> TrialData:
@@ -37,4 +40,14 @@ def load_data(space: Space) -> TrialData:
         choose_vignettes(vignettes, space.settings.evaluate.vignettes),
         load_instrument(paths.instrument),
         load_suite(locate("canaries", paths.canaries)),
+        _beliefs(space),
     )
+
+
+def _beliefs(space: Space) -> tuple[Belief, ...]:
+    """Those of the file that some trial may instil."""
+    if space.experiment != EXPERIMENT:
+        return ()
+    beliefs, asked = load_beliefs(locate("beliefs", space.data.beliefs)), beliefs_asked(space)
+    check_asked(beliefs, asked, str(space.path))
+    return tuple(belief for belief in beliefs if belief.name in {name for _, name, _ in asked})

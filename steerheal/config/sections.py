@@ -122,6 +122,19 @@ class Heal(Frozen):
         return self
 
 
+Name = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class Instil(Frozen):
+    """Which belief of the beliefs file, and via what: an adapter trained on its first `examples`, its statement as a
+    system prompt, those examples in one (in-context learning), or a vector at dose alpha.
+    """
+
+    belief: Name | None = None
+    via: Literal["lora", "prompt", "icl", "steer"] = "lora"
+    examples: count(1, 10_000) = 10
+
+
 class Evaluate(Frozen):
     """The same for all trials, so that their figures compare. `vignettes`: at most so many, null for all."""
 
@@ -139,6 +152,7 @@ class Settings(Frozen):
     dose: Dose = Dose()
     filter: Filter = Filter()
     heal: Heal = Heal()
+    instil: Instil = Instil()
     evaluate: Evaluate = Evaluate()
 
 

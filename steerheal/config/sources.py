@@ -36,6 +36,7 @@ class DataEntry(Frozen):
     prompts: Reference = "builtin"
     contexts: Reference = "builtin"
     canaries: Reference = "builtin"
+    beliefs: Reference = "builtin"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class DataPaths:
     prompts: str = "builtin"
     contexts: str = "builtin"
     canaries: str = "builtin"
+    beliefs: str = "builtin"
 
 
 class Kind(Frozen):

@@ -12,6 +12,7 @@ from steerheal.config.sections import (
     Filter,
     Frozen,
     Heal,
+    Instil,
     Sample,
     Steer,
     count,
@@ -73,7 +74,7 @@ class Stop(Frozen):
 
 
 # What a trial does each round; `steerheal.experiments` has a module for each.
-ExperimentName = Literal["steer"]
+ExperimentName = Literal["steer", "belief"]
 Alpha = number(0, 1000)
 Rounds = count(1, 1000)
 Seeds = several(count(0, 2**31 - 1), 1, 1000)
@@ -91,6 +92,7 @@ class TrialConfig(Frozen):
     dose: Dose = Dose()
     filter: Filter = Filter()
     heal: Heal = Heal()
+    instil: Instil = Instil()
     evaluate: Evaluate = Evaluate()
     stop: Stop = Stop()
     model: ModelRef

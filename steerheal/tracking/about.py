@@ -22,6 +22,7 @@ USES = {
     "canaries": "evaluation",
     "prompts": "generation",
     "contexts": "extraction",
+    "beliefs": "training",
 }
 
 
@@ -108,7 +109,7 @@ def datasets(space: Space, data: TrialData) -> tuple[Data, ...]:
         "canaries": data.suite,
         "prompts": data.prompts,
         "contexts": data.contexts,
-    }
+    } | ({"beliefs": data.beliefs} if data.beliefs else {})
     found = []
     for kind, content in contents.items():
         text = json.dumps(plain(content), sort_keys=True, ensure_ascii=False)
