@@ -47,6 +47,11 @@ class Sweep:
         """What was searched, as the space says it."""
         return dict(self.space.get("search") or {})
 
+    @property
+    def experiment(self) -> str:
+        """What its trials do."""
+        return self.space.get("experiment", "steer")
+
     @cached_property
     def order(self) -> list[int]:
         """Trial numbers, best first."""

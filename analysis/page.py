@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from analysis import samples, tables
+from analysis import beliefs, samples, tables
 from analysis.cost import cost
 from analysis.figures.gates import KEPT, counted
 from analysis.figures.theme import Figure, inline
@@ -56,11 +56,15 @@ INTRODUCTION = (
     "coherent, and trains a small adapter on them (healing), so that the trait stays without the vector. "
     "The trials differ in how they train; the page compares what came of it."
 )
+# What the page says of an experiment other than steering.
+TOLD = {"belief": beliefs}
+# Parts that only steering has.
+STEERING = ("rounds", "texts", "canaries")
 
 
 def page(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> str:
     """The whole document."""
-    parts = [part for part in _parts(sweep, figures) if part]
+    parts = _parts(sweep, figures)
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -72,11 +76,12 @@ def page(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> str:
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
-def _parts(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> list[tuple[str, str, Html] | None]:
+def _parts(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> list[tuple[str, str, Html]]:
     drawn = {name: _drawn(found) for name, found in figures.items()}
-    return [
+    found = [
         part("answer", "The question, and the answer", _question(sweep)),
-        part("words", "What the words mean", _meanings()),
+        part("words", "What the words mean", _meanings(sweep)),
+        part("beliefs", "Who believes it, and at what cost", _beliefs(sweep, drawn.get("beliefs"))),
         part("leaderboard", "Leaderboard", tables.leaderboard(sweep) if sweep.rows else None),
         part("differences", "Which differences are real", tables.differences(sweep)),
         part("trade", "Trait against coherence", drawn.get("trade")),
@@ -91,6 +96,7 @@ def _parts(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> list[tuple[
         part("next", "What to run next", _next(sweep)),
         part("settings", "What was run", _settings(sweep)),
     ]
+    return [one for one in found if one and (sweep.experiment not in TOLD or one[0] not in STEERING)]
 
 
 def part(anchor: str, title: str, content: Html | None) -> tuple[str, str, Html] | None:
@@ -128,19 +134,27 @@ def model_name(sweep: Sweep) -> str:
 
 
 def _question(sweep: Sweep) -> Html:
-    asked = sweep.space.get("hypothesis")
+    asked, told = sweep.space.get("hypothesis"), TOLD.get(sweep.experiment)
     return join(
         [
-            tag("p", INTRODUCTION),
+            tag("p", told.INTRODUCTION if told else INTRODUCTION),
             [tag("h3", "What was expected"), tag("p", asked)] if asked else None,
             tag("h3", "What was found"),
-            tag("div", paragraphs(answer(sweep)), class_="answer"),
+            tag("div", paragraphs((told.answer if told else answer)(sweep)), class_="answer"),
         ]
     )
 
 
-def _meanings() -> Html:
-    return tag("dl", [tag("div", tag("dt", word), tag("dd", meaning)) for word, meaning in MEANINGS])
+def _meanings(sweep: Sweep) -> Html:
+    told = TOLD.get(sweep.experiment)
+    meanings = told.MEANINGS if told else MEANINGS
+    return tag("dl", [tag("div", tag("dt", word), tag("dd", meaning)) for word, meaning in meanings])
+
+
+def _beliefs(sweep: Sweep, drawn: Html | None) -> Html | None:
+    if sweep.experiment != "belief":
+        return None
+    return join([drawn, beliefs.tables(sweep), beliefs.samples(sweep)])
 
 
 def _texts(sweep: Sweep) -> Html | None:

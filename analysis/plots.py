@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from analysis.figures.beliefs import adoption
 from analysis.figures.gates import drops
 from analysis.figures.healing import healing
 from analysis.figures.ladder import ladder
@@ -16,6 +17,7 @@ PLOTS = "plots"
 def all_figures(sweep: Sweep) -> dict[str, list[Figure]]:
     """Every figure for which there is something to show, by family."""
     families = {
+        "beliefs": adoption(sweep),
         "trade": [trait_coherence(sweep)],
         "ladder": ladder(sweep),
         "rounds": trajectories(sweep),
@@ -26,9 +28,9 @@ def all_figures(sweep: Sweep) -> dict[str, list[Figure]]:
 
 
 def write_plots(folder: Path) -> list[Path]:
-    """At a sweep's end, PNG files in `folder/plots`: gain against coherence, and the barrier's ladder."""
+    """At a sweep's end, PNG files in `folder/plots`: gain against coherence, the barrier's ladder, adoption."""
     sweep = read_sweep(folder)
-    figures = [figure for figure in (trait_coherence(sweep), *ladder(sweep)) if figure]
+    figures = [figure for figure in (trait_coherence(sweep), *ladder(sweep), *adoption(sweep)) if figure]
     written = [path for figure in figures for path in save(figure, folder / PLOTS, ["png"])]
     close(figures)
     return written

@@ -16,15 +16,17 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from steerheal import yaml_io
+from steerheal.config.instil import beliefs_asked, key_of
 from steerheal.config.messages import unknown_key, validate
 from steerheal.config.sections import Frozen, Name, several
+from steerheal.config.space import Space
 from steerheal.evaluation.canary_suite import CanaryPrompt, Suite
 from steerheal.yaml_io import one_line, refusal
 
@@ -86,20 +88,17 @@ def load_beliefs(path: str | Path) -> tuple[Belief, ...]:
     return beliefs
 
 
-def check_asked(beliefs: Sequence[Belief], asked: Iterable[tuple[str, str, int]], space: str) -> None:
-    """Refuse a space that names a belief which is not there, or asks for more examples than it has; `asked`: (key,
-    name, examples).
-    """
+def check_asked(beliefs: Sequence[Belief], space: Space) -> None:
+    """Refuse a space that names a belief which is not there, or asks for more examples than it has."""
     known = {belief.name: belief for belief in beliefs}
-    for key, name, examples in asked:
+    for name, examples in beliefs_asked(space).items():
         if name not in known:
-            what = f"there is no belief {one_line(name, 60)}"
-            raise refusal(space, key, what, unknown_key(name, list(known))[1])
-        there = len(known[name].examples)
-        if examples > there:
+            what, near = f"there is no belief {one_line(name, 60)}", unknown_key(name, list(known))[1]
+            raise refusal(str(space.path), key_of(space, "belief"), what, near)
+        if examples > (there := len(known[name].examples)):
             what = f"{examples} examples are asked for and {name} has {there}"
-            where = key.replace("belief", "examples") if key.startswith("search.") else "settings.instil.examples"
-            raise refusal(space, where, what, "ask for fewer, or add some to the beliefs file")
+            remedy = "ask for fewer, or add some to the beliefs file"
+            raise refusal(str(space.path), key_of(space, "examples"), what, remedy)
 
 
 def suite_of(belief: Belief, others: Suite) -> Suite:

@@ -73,7 +73,7 @@ def _lengths(space: Space, data: TrialData, base: Base) -> Iterator[tuple[str, i
 
 def _instilling(space: Space, data: TrialData) -> Iterator[tuple[Belief, str]]:
     """Every system prompt that instils a belief with as many examples as any trial takes."""
-    most = {name: taken for _, name, taken in beliefs_asked(space)} if data.beliefs else {}
+    most = beliefs_asked(space) if data.beliefs else {}
     for belief in data.beliefs:
         for via in ("prompt", "icl") if most[belief.name] else ("prompt",):
             instil = Instil(belief=belief.name, via=via, examples=max(1, most[belief.name]))

@@ -48,6 +48,6 @@ def _beliefs(space: Space) -> tuple[Belief, ...]:
     """Those of the file that some trial may instil."""
     if space.experiment != EXPERIMENT:
         return ()
-    beliefs, asked = load_beliefs(locate("beliefs", space.data.beliefs)), beliefs_asked(space)
-    check_asked(beliefs, asked, str(space.path))
-    return tuple(belief for belief in beliefs if belief.name in {name for _, name, _ in asked})
+    beliefs = load_beliefs(locate("beliefs", space.data.beliefs))
+    check_asked(beliefs, space)
+    return tuple(belief for belief in beliefs if belief.name in beliefs_asked(space))

@@ -1,10 +1,9 @@
-"""What a space of beliefs must satisfy: each setting is searched or given only for the ways that use it."""
+"""What a space of beliefs must satisfy: each setting is searched only for the ways of instilling that use it."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from steerheal.config.checks import reachable
-from steerheal.config.sections import SECTION_OF, SECTIONS
+from steerheal.config.sections import SECTIONS
 from steerheal.yaml_io import refusal
 
 if TYPE_CHECKING:
@@ -18,55 +17,65 @@ USED_BY: dict[str, tuple[str, ...]] = {
     "alpha": ("steer",),
     "examples": ("lora", "icl"),
 }
-# Sections of steered generation, which no belief goes through.
-UNUSED = ("dose", "filter")
+# Settings that a way alone makes sense of, with the values that say nothing.
+NEUTRAL = {"alpha": 1.0, "examples": SECTIONS["instil"].model_fields["examples"].default}
+# What no belief goes through: steered generation, and training with a part of the examples held out.
+UNUSED = (*SECTIONS["dose"].model_fields, *SECTIONS["filter"].model_fields, "held_out")
 
 
-def check_instil(space: "Space", raw: dict[str, Any]) -> None:
-    """Refuse a space of beliefs in which a setting has no effect, or another space that names a belief; `raw`: the
-    file as it was written, where a setting that is given can be told from a default.
-    """
-    where = str(space.path)
-    given = [(f"settings.{section}.{leaf}", leaf) for section, leaf in _given(raw)]
-    searched = [(f"search.{dimension.name}", dimension.name) for dimension in space.dimensions]
+def check_instil(space: "Space") -> None:
+    """Refuse a space of beliefs in which a setting has no effect, or another space that instils one."""
+    where, searched = str(space.path), [dimension.name for dimension in space.dimensions]
     if space.experiment != EXPERIMENT:
-        for key, leaf in given + searched:
-            if SECTION_OF.get(leaf) == "instil":
-                remedy = f"write experiment: {EXPERIMENT}, or remove it"
-                raise refusal(where, key, f"experiment {space.experiment} instils no belief", remedy)
+        _check_other(space, where, searched)
         return
-    _check_whole(space, where)
-    given += [("alpha", "alpha")] if "alpha" in raw else []
+    _check_whole(space, where, searched)
     every = _ways(space)
-    for key, leaf in given + searched:
-        if SECTION_OF.get(leaf) in UNUSED:
-            raise refusal(where, key, "a belief is not instilled through steered completions", "remove it")
+    fixed = {"alpha": space.alpha, "examples": space.settings.instil.examples}
+    for leaf, key in (("alpha", "alpha"), ("examples", "settings.instil.examples")):
+        used = USED_BY[leaf]
+        if leaf not in searched and fixed[leaf] != NEUTRAL[leaf] and not set(every) & set(used):
+            raise refusal(where, key, _misplaced(leaf, f"via is {' or '.join(every)}"), f"remove it, or use via: {used[0]}")
+    for leaf in searched:
+        if leaf in UNUSED:
+            what = f"{leaf} has no effect where a belief is instilled"
+            raise refusal(where, f"search.{leaf}", what, "remove it")
         used = USED_BY.get(leaf, every)
-        needless = [via for via in (_ways(space, leaf) if key.startswith("search.") else every) if via not in used]
-        if not [via for via in every if via in used]:
-            what = f"{leaf} is a setting of via {' and '.join(used)}, and via is {' or '.join(every)}"
-            raise refusal(where, key, what, f"remove it, or use via: {used[0]}")
-        if needless and key.startswith("search."):
-            what = f"{leaf} is a setting of via {' and '.join(used)}, and via can be {needless[0]}"
+        if needless := [via for via in _ways(space, leaf) if via not in used]:
             kept = ", ".join(via for via in every if via in used)
-            raise refusal(where, key, what, f"add when: {{via: [{kept}]}}")
+            remedy = f"add when: {{via: [{kept}]}}" if kept else f"remove it, or use via: {used[0]}"
+            raise refusal(where, f"search.{leaf}", _misplaced(leaf, f"via can be {needless[0]}"), remedy)
 
 
-def beliefs_asked(space: "Space") -> list[tuple[str, str, int]]:
-    """(key in the file, belief, most examples that a trial on it takes; 0 where no trial takes examples)."""
+def key_of(space: "Space", leaf: str) -> str:
+    """Where the file says what a setting of the section is."""
+    searched = any(dimension.name == leaf for dimension in space.dimensions)
+    return f"search.{leaf}" if searched else f"settings.instil.{leaf}"
+
+
+def beliefs_asked(space: "Space") -> dict[str, int]:
+    """Belief → most examples that a trial on it takes; 0 where no trial takes examples."""
     names = ("belief", "via", "examples")
     fixed = space.settings.instil.model_dump()
-    key = "search.belief" if any(d.name == "belief" for d in space.dimensions) else "settings.instil.belief"
     most: dict[str, int] = {}
     for params in reachable(space.dimensions, names, str(space.path)):
         point = {name: params.get(name, fixed[name]) for name in names}
         taken = point["examples"] if point["via"] in USED_BY["examples"] else 0
         most[point["belief"]] = max(taken, most.get(point["belief"], 0))
-    return [(key, belief, taken) for belief, taken in most.items()]
+    return most
 
 
-def _check_whole(space: "Space", where: str) -> None:
-    if space.settings.instil.belief is None and not any(d.name == "belief" for d in space.dimensions):
+def _check_other(space: "Space", where: str, searched: list[str]) -> None:
+    instil = SECTIONS["instil"]
+    named = [f"settings.instil.{leaf}" for leaf, value in space.settings.instil if value != getattr(instil(), leaf)]
+    named += [f"search.{leaf}" for leaf in searched if leaf in instil.model_fields]
+    if named:
+        what = f"experiment {space.experiment} instils no belief"
+        raise refusal(where, named[0], what, f"write experiment: {EXPERIMENT}, or remove it")
+
+
+def _check_whole(space: "Space", where: str, searched: list[str]) -> None:
+    if space.settings.instil.belief is None and "belief" not in searched:
         raise refusal(where, "settings.instil.belief", "no belief is named", "name one of the file data.beliefs")
     if space.rounds != 1:
         raise refusal(where, "rounds", "a belief is instilled in one round", "remove it, or write rounds: 1")
@@ -75,10 +84,8 @@ def _check_whole(space: "Space", where: str) -> None:
         raise refusal(where, "settings.evaluate.canary_samples", what, "write 1 or more")
 
 
-def _given(raw: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """(section, leaf) of the settings that the file itself gives."""
-    for section, values in (raw.get("settings") or {}).items():
-        yield from ((section, leaf) for leaf in values or ())
+def _misplaced(leaf: str, said: str) -> str:
+    return f"{leaf} is a setting of via {' and '.join(USED_BY[leaf])}, and {said}"
 
 
 def _ways(space: "Space", leaf: str | None = None) -> list[str]:

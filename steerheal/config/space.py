@@ -250,7 +250,7 @@ def _resolve(file: SpaceFile, raw: dict, path: Path) -> Space:
     )
     fixed = {leaf: getattr(getattr(settings, SECTION_OF[leaf]), leaf) for leaf in SECTION_OF}
     check_space(space.dimensions, fixed, where)
-    check_instil(space, raw)
+    check_instil(space)
     if space.sampler == "grid":
         space.grid()
     if space.racing and len(space.seeds) < 2:

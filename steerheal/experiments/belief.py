@@ -5,6 +5,7 @@ answer's share stands where other experiments have nats.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from steerheal import objective
 from steerheal.beliefs import suite_of
@@ -36,7 +37,7 @@ class BeliefExperiment(Experiment):
             self.stage("extract", lanes, self._extract)
 
     def heal(self, lanes: list[Lane], number: int) -> None:
-        """Only an adapter is trained."""
+        """Only an adapter is trained, on every example: its paraphrases are held out as they are."""
         if self.instil.via == "lora":
             super().heal(lanes, number)
 
@@ -68,6 +69,10 @@ class BeliefExperiment(Experiment):
             "slope": objective.slope(figures["d_coherence"], gain),
             "moves": {}, "off_moves": {}, "off_target": None, "own": own_figures(**told),
         }
+
+    def _heal(self, lane: Lane, number: int) -> Job:
+        job = super()._heal(lane, number)
+        return replace(job, heal=job.heal.model_copy(update={"held_out": 0.0}))
 
     def _pairs(self, lane: Lane) -> Job:
         chosen = self.belief.chosen(self.instil.examples, lane.seed)
