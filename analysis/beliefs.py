@@ -56,6 +56,7 @@ MEANINGS = (
         "95%, from drawing seeds and prompts anew; where all answers agree, Wilson's, with a prompt counted once.",
     ),
 )
+HURT = ("damaged", "broken")
 WAYS = ("lora", "icl", "prompt", "steer")
 KINDS = ("paraphrase", "derived", "neighbour", "conflict", "")
 SHOWN_KINDS = ("paraphrase", "derived", "conflict", "neighbour", "")
@@ -94,12 +95,12 @@ class Arm:
     @property
     def name(self) -> str:
         """The way with what distinguishes it, in words."""
-        count = self.setting("examples")
+        count = f"{self.setting('examples')} example{'s' if self.setting('examples') > 1 else ''}"
         if self.via == "lora":
             lr = f", lr {self.setting('lr'):g}" if "lr" in self.row["params"] else ""
-            return f"lora, {count} examples × {self.setting('epochs')} epochs, r {self.setting('r')}{lr}"
+            return f"lora, {count} × {self.setting('epochs')} epochs, r {self.setting('r')}{lr}"
         if self.via == "icl":
-            return f"icl, {count} examples"
+            return f"icl, {count}"
         return f"steer, alpha {self.setting('alpha'):g}" if self.via == "steer" else self.via
 
     @cached_property
@@ -181,26 +182,27 @@ def _of_belief(belief: str, of: Sequence[Arm]) -> list[str]:
 
 
 def _adapters(lora: Sequence[Arm], leaders: Mapping[str, Arm]) -> str:
-    """From the least to the best adapter, and how far that is from a prompt."""
+    """The least and the best adapter, each against telling."""
+    told = [leaders[via] for via in ("prompt", "icl") if via in leaders]
+    rival = max(told, key=_adopted, default=None)
     least, best = lora[0], leaders["lora"]
-    said = f"The least training ({least.name}) reaches {percent(least.stated('paraphrase'))}"
+    said = [f"The least training ({least.name}) reaches {_against(least, rival)}."]
     if best is not least:
-        said += f", the adapter with most adoption ({best.name}) {percent(best.stated('paraphrase'))}"
-    rival = max((leaders[via] for via in ("prompt", "icl") if via in leaders), key=_adopted, default=None)
+        said.append(f"The adapter that is believed most ({best.name}) reaches {_against(best, rival)}.")
+    return " ".join(said)
+
+
+def _against(adapter: Arm, rival: Arm | None) -> str:
+    reached = percent(adapter.stated("paraphrase"))
     if rival is None:
-        return f"{said}."
-    return f"{said}. {_against(rival, least)}{'' if best is least else ' ' + _against(rival, best)}"
-
-
-def _against(rival: Arm, adapter: Arm) -> str:
+        return reached
     apart = difference(rival.stated("paraphrase"), adapter.stated("paraphrase"))
     bounds = f"{100 * apart.low:+.0f} to {100 * apart.high:+.0f}"
-    which = f"{rival.via} against {adapter.name}"
     if apart.low > 0:
-        return f"Telling beats training there: {which} is {100 * apart.value:.0f} points ahead ({bounds})."
+        return f"{reached}; {rival.name} is {100 * apart.value:.0f} points ahead of it ({bounds})"
     if apart.high < 0:
-        return f"Training beats telling there: {which} is {-100 * apart.value:.0f} points behind ({bounds})."
-    return f"The two cannot be told apart there: {which}, {100 * apart.value:+.0f} points ({bounds})."
+        return f"{reached}; {rival.name} is {-100 * apart.value:.0f} points behind it ({bounds})"
+    return f"{reached}; {rival.name} cannot be told from it ({100 * apart.value:+.0f} points, {bounds})"
 
 
 def _conclusions(leaders: Mapping[str, Arm]) -> str | None:
@@ -217,7 +219,7 @@ def _persistence(leaders: Mapping[str, Arm]) -> str | None:
 
 def _damage(of: Sequence[Arm]) -> str:
     """Which trials damaged the model, and the worst of them."""
-    hurt = [arm for arm in of if arm.row["verdict"] in ("damaged", "broken")]
+    hurt = [arm for arm in of if arm.row["verdict"] in HURT]
     if not hurt:
         return "No trial damaged the model's answers beyond the limit."
     worst = max(hurt, key=lambda arm: arm.degraded().value)

@@ -58,8 +58,8 @@ INTRODUCTION = (
 )
 # What the page says of an experiment other than steering.
 TOLD = {"belief": beliefs}
-# Parts that only steering has.
-STEERING = ("rounds", "texts", "canaries")
+# Parts that only steering has, or that its own part on an experiment replaces.
+STEERING = ("texts", "canaries")
 
 
 def page(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> str:

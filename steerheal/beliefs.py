@@ -90,11 +90,11 @@ def load_beliefs(path: str | Path) -> tuple[Belief, ...]:
 
 def check_asked(beliefs: Sequence[Belief], space: Space) -> None:
     """Refuse a space that names a belief which is not there, or asks for more examples than it has."""
-    known = {belief.name: belief for belief in beliefs}
-    for name, examples in beliefs_asked(space).items():
-        if name not in known:
-            what, near = f"there is no belief {one_line(name, 60)}", unknown_key(name, list(known))[1]
-            raise refusal(str(space.path), key_of(space, "belief"), what, near)
+    known, asked = {belief.name: belief for belief in beliefs}, beliefs_asked(space)
+    if name := next((name for name in asked if name not in known), None):
+        what, near = f"there is no belief {one_line(name, 60)}", unknown_key(name, list(known))[1]
+        raise refusal(str(space.path), key_of(space, "belief"), what, near)
+    for name, examples in asked.items():
         if examples > (there := len(known[name].examples)):
             what = f"{examples} examples are asked for and {name} has {there}"
             remedy = "ask for fewer, or add some to the beliefs file"

@@ -1,27 +1,67 @@
-"""Adoption of a belief against how much an adapter was trained, beside the other ways of instilling it."""
+"""Adoption of a belief against how much an adapter was trained, and what adoption costs elsewhere."""
 
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from analysis.beliefs import Arm, arms
+from analysis.beliefs import HURT, WAYS, Arm, arms
 from analysis.figures.theme import INK, LINES, MUTED, SERIES, Figure, key, panel
 from analysis.load import Sweep
 
 OTHERS = ("prompt", "icl", "steer")
 
 
-def adoption(sweep: Sweep) -> list[Figure]:
-    """One figure per belief that some adapter was trained on."""
-    return [
-        _figure(belief, of)
-        for belief, of in (arms(sweep) if sweep.experiment == "belief" else {}).items()
-        if any(arm.via == "lora" for arm in of)
-    ]
+def believed(sweep: Sweep) -> list[Figure | None]:
+    """Two figures per belief: adoption against training, where some adapter was trained, and against its cost."""
+    return [figure for belief, of in arms(sweep).items() for figure in (_adoption(belief, of), _cost(belief, of))]
 
 
-def _figure(belief: str, of: list[Arm]) -> Figure:
+def _cost(belief: str, of: list[Arm]) -> Figure | None:
+    """Neighbouring facts against adoption."""
+    found = [(arm, arm.stated("paraphrase"), arm.stated("neighbour", "truth")) for arm in of]
+    found = [one for one in found if one[2]]
+    if not found:
+        return None
     drawn, axes = panel()
+    for arm, adopted, right in found:
+        place = WAYS.index(arm.via)
+        axes.plot([adopted.low, adopted.high], [right.value] * 2, color=SERIES[place], linewidth=0.7, alpha=0.6)
+        axes.plot([adopted.value] * 2, [right.low, right.high], color=SERIES[place], linewidth=0.7, alpha=0.6)
+        axes.plot(adopted.value, right.value, marker="os^D"[place], color=SERIES[place], markersize=7, linestyle="")
+        if arm.row["verdict"] in HURT:
+            axes.plot(adopted.value, right.value, marker="x", markersize=13, color=INK, linestyle="")
+    base = of[0].stated("neighbour", "truth", who="base")
+    axes.axhline(base.value, color=MUTED, linewidth=0.8)
+    axes.annotate(
+        "base", (0, base.value), xytext=(2, 3), textcoords="offset points", color=MUTED, fontsize=9
+    )
+    for axis, limits in ((axes.xaxis, axes.set_xlim), (axes.yaxis, axes.set_ylim)):
+        limits(-0.04, 1.08)
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
+    axes.set(xlabel="adoption on held-out paraphrases", ylabel="neighbouring facts right")
+    handles = [
+        Line2D([], [], marker="os^D"[place], color=SERIES[place], linestyle="", label=via)
+        for place, via in enumerate(WAYS) if any(arm.via == via for arm in of)
+    ]
+    key(axes, handles + _crossed(of), 5)
+    reading = (
+        "A mark is a trial, with its 95% intervals over seeds and prompts. Far right and as high as base is a belief that "
+        "was adopted and left other facts alone; a cross marks trials whose answers were damaged."
+    )
+    return Figure(f"belief_{belief}_cost", f"What it costs elsewhere: {belief}.", reading, drawn)
+
+
+def _crossed(of: list[Arm]) -> list[Line2D]:
+    if not any(arm.row["verdict"] in HURT for arm in of):
+        return []
+    return [Line2D([], [], marker="x", markersize=9, color=INK, linestyle="", label="damaged")]
+
+
+def _adoption(belief: str, of: list[Arm]) -> Figure | None:
+    """Adoption against examples times epochs."""
     lora = [arm for arm in of if arm.via == "lora"]
+    if not lora:
+        return None
+    drawn, axes = panel()
     handles = []
     for place, group in enumerate(dict.fromkeys(_group(arm) for arm in lora)):
         ours = [arm for arm in lora if _group(arm) == group]
@@ -32,7 +72,7 @@ def _figure(belief: str, of: list[Arm]) -> Figure:
         axes.plot(passes, [found.value for found in shares], markersize=6, linewidth=1.3, **style)
         for arm, found in zip(ours, shares):
             axes.plot([arm.passes] * 2, [found.low, found.high], color=colour, linewidth=1)
-            if arm.row["verdict"] in ("damaged", "broken"):
+            if arm.row["verdict"] in HURT:
                 axes.plot(arm.passes, found.value, marker="x", markersize=13, color=INK, linestyle="")
         handles.append(Line2D([], [], label=group, **style))
     for place, via in enumerate(way for way in OTHERS if any(arm.via == way for arm in of)):
@@ -40,8 +80,7 @@ def _figure(belief: str, of: list[Arm]) -> Figure:
         style = {"color": MUTED, "linestyle": LINES[1 + place], "linewidth": 1.6}
         axes.axhline(best.stated("paraphrase").value, **style)
         handles.append(Line2D([], [], label=best.name, **style))
-    if any(arm.row["verdict"] in ("damaged", "broken") for arm in lora):
-        handles.append(Line2D([], [], marker="x", markersize=9, color=INK, linestyle="", label="damaged"))
+    handles += _crossed(lora)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator(sorted({arm.passes for arm in lora})))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
