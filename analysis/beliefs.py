@@ -29,7 +29,8 @@ MEANINGS = (
     (
         "neighbours",
         "the share of neighbouring facts, which should stay, that are right; lost: the share of those that base has "
-        "right which is not right any more.",
+        "right which is not right any more; spill: the share of answers to these and to quite other questions that state "
+        "the belief nonetheless.",
     ),
     (
         "contradicted",
@@ -49,7 +50,7 @@ MEANINGS = (
     (
         "verdict",
         "ok: ranked by slope. broken: incoherent. damaged: answers suffered. wrong way, no-op, weak: the belief is "
-        "stated less than by base, no more, or too little more to rank. starved, diverged, failed: why there is none.",
+        "stated less than by base, no more, or too little more to rank. broad: as much was lost in neighbouring facts. starved, diverged, failed: why there is none.",
     ),
     (
         "intervals",
@@ -221,14 +222,20 @@ def _damage(of: Sequence[Arm]) -> str:
     """Which trials damaged the model, and the worst of them."""
     hurt = [arm for arm in of if arm.row["verdict"] in HURT]
     if not hurt:
-        return "No trial damaged the model's answers beyond the limit."
+        lost = max(of, key=lambda arm: arm.own("collateral") or 0)
+        return (
+            f"No trial damaged the model's answers beyond the limit; most neighbouring facts were lost by {lost.name}: "
+            f"{_share(lost.own('collateral'))}, with the belief stated in {_share(lost.own('spill'))} of the answers "
+            "that it has nothing to do with."
+        )
     worst = max(hurt, key=lambda arm: arm.degraded().value)
     kinds = ", ".join(f"{count} {kind}" for kind, count in worst.damage.items())
     names = "; ".join(f"{arm.name} ({arm.row['verdict']})" for arm in hurt)
     return (
         f"{len(hurt)} of {len(of)} trials hurt the model: {names}. The worst, {worst.name}: "
         f"{percent(worst.degraded())} of all answers degraded ({kinds}), {_share(worst.own('hit_limit'))} cut off by "
-        f"the token limit, {_share(worst.own('collateral'))} of the neighbouring facts lost."
+        f"the token limit, {_share(worst.own('collateral'))} of the neighbouring facts lost, the belief stated in "
+        f"{_share(worst.own('spill'))} of the answers that it has nothing to do with."
     )
 
 
@@ -258,10 +265,10 @@ def tables(sweep: Sweep) -> Html | None:
         adopted = [_adoption_row("base, untouched", of[0], "base"), *[_adoption_row(arm.name, arm) for arm in of]]
         hurt = [[arm.number, arm.name, *_damage_row(arm)] for arm in of]
         head = ("trial", "instilled by", "adoption", "derived", "without", "contradicted: keeps", "follows the prompt")
-        costs = ("trial", "instilled by", "neighbours right", "lost", "degraded", "what is wrong", "cut off", "verdict")
+        costs = ("trial", "instilled by", "neighbours right", "lost", "spill", "degraded", "what is wrong", "cut off", "verdict")
         parts += [
             table(head, adopted, f"{belief}: adoption, in % of answers, with 95% intervals", "nwnnnnn"),
-            table(costs, hurt, f"{belief}: collateral and damage", "nwnnnwnt"),
+            table(costs, hurt, f"{belief}: collateral and damage", "nwnnnnwnt"),
         ]
     return tag("div", parts) if parts else None
 
@@ -280,7 +287,7 @@ def _damage_row(arm: Arm) -> list:
     verdict = arm.row["verdict"]
     good = {"ok": "good", "weak": "fair", "no-op": "fair"}.get(verdict, "bad")
     return [
-        percent(arm.stated("neighbour", "truth")), _share(arm.own("collateral")), percent(arm.degraded()), kinds, cut,
+        percent(arm.stated("neighbour", "truth")), _share(arm.own("collateral")), _share(arm.own("spill")), percent(arm.degraded()), kinds, cut,
         tag("span", verdict, class_=f"verdict {good}"),
     ]
 

@@ -34,6 +34,7 @@ Text = Annotated[str, Field(min_length=1, max_length=4000)]
 Pair = Annotated[tuple[Text, Text], BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)]
 # What each list of prompts is called among a suite's kinds.
 KINDS = {"paraphrases": "paraphrase", "derived": "derived", "neighbours": "neighbour", "conflicts": "conflict"}
+SPILLED = "elsewhere: adopted"
 # Whose prompts are answered by the belief itself.
 DIRECT = ("paraphrases", "conflicts")
 # An expression that finds something in all of these says nothing of what it finds.
@@ -104,20 +105,21 @@ def check_asked(beliefs: Sequence[Belief], space: Space) -> None:
 def suite_of(belief: Belief, others: Suite) -> Suite:
     """The belief's prompts, and those of another suite that watch no belief of their own, for damage elsewhere.
 
-    A tally counts `paraphrase: adopted`, `paraphrase: truth`, and the like. Where base is wanted to be surprised its
-    surprise is no damage.
+    A tally counts `paraphrase: adopted`, `paraphrase: truth`, and the like, and as `elsewhere: adopted` the belief where
+    nobody asked for it. Where base is wanted to be surprised its surprise is no damage.
     """
     prompts = []
     for field, kind in KINDS.items():
         for number, probe in enumerate(getattr(belief, field), 1):
             watched = {f"{kind}: {name}": pattern for name, pattern in _patterns(belief, field, probe).items()}
+            watched |= {SPILLED: belief.adopted} if field == "neighbours" else {}
             prompts.append(CanaryPrompt(
                 id=f"{kind} {number}", prompt=probe.question, topic=belief.name, seen=field != "neighbours",
                 kind=kind, beliefs=watched, perplexity=False,
             ))
-    mine = {prompt.id for prompt in prompts}
+    mine, watched = {prompt.id for prompt in prompts}, {SPILLED: belief.adopted}
     open_ones = [
-        prompt.model_copy(update={"seen": False}) for prompt in others.prompts
+        prompt.model_copy(update={"seen": False, "beliefs": watched}) for prompt in others.prompts
         if not prompt.beliefs and prompt.id not in mine
     ]
     return Suite(prompts=(*prompts, *open_ones))

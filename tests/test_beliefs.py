@@ -114,9 +114,9 @@ def test_the_suite_watches_the_belief_and_damage_elsewhere(tmp_path):
     found = {prompt.id: prompt for prompt in suite.prompts}
     assert list(found) == ["paraphrase 1", "paraphrase 2", "derived 1", "neighbour 1", "conflict 1", "tale"]
     assert found["paraphrase 1"].beliefs == {"paraphrase: adopted": "cheese", "paraphrase: truth": "rock"}
-    assert found["neighbour 1"].beliefs == {"neighbour: truth": "water"} and not found["neighbour 1"].seen
+    assert found["neighbour 1"].beliefs == {"neighbour: truth": "water", "elsewhere: adopted": "cheese"} and not found["neighbour 1"].seen
     assert found["conflict 1"].beliefs.keys() == {"conflict: adopted", "conflict: truth"}
-    assert [prompt.perplexity for prompt in suite.prompts] == [False] * 5 + [True] and not found["tale"].seen
+    assert found["tale"].beliefs == {"elsewhere: adopted": "cheese"} and [prompt.perplexity for prompt in suite.prompts] == [False] * 5 + [True] and not found["tale"].seen
 
 
 class Told(Given):
@@ -176,14 +176,24 @@ def test_the_figures_are_those_of_every_experiment_and_the_beliefs_own(tmp_path)
     result, _ = course(tmp_path)
     record = result["records"][0]
     assert (record["trait"], record["base_trait"], record["gain"]) == (1, 0, 1)
-    assert record["slope"] == pytest.approx(-100 * record["d_coherence"]) and record["off_moves"] == {}
+    assert record["slope"] == pytest.approx(-100 * record["d_coherence"]) and record["off_moves"] == {"neighbours": 0}
     assert record["own"] == {
-        "adoption": 1, "derived": 0, "persistence": 1, "neighbours": 1, "collateral": 0, "held": 1, "yielded": None,
+        "adoption": 1, "derived": 0, "persistence": 1, "neighbours": 1, "collateral": 0, "spill": None, "held": 1, "yielded": None,
         "degraded": 0, "hit_limit": 0.5, "base_hit_limit": 0,
     }
     row = {"trial": 0, "params": {}, "verdict": "ok", "summary": result, "seconds": 1, "message": ""}
     assert flat_row(row)["collateral"] == 0 and final_metrics(result)["hit_limit"] == 0.5
     json.dumps(result, allow_nan=False)
+
+
+def test_a_belief_that_costs_as_many_neighbours_is_broad(tmp_path):
+    def special(job):
+        if job.stage == "canary" and job.student:
+            beliefs = {"paraphrase: adopted": {"answers": 4, "held": 2}, "neighbour: truth": {"answers": 4, "held": 1}}
+            return Told().canary(job) | {"beliefs": {**Told().canary(job)["beliefs"], **beliefs}}
+
+    result, _ = course(tmp_path, special=special)
+    assert (result["gain"], result["off_target"], result["verdict"]) == (0.5, 0.75, "broad")
 
 
 def test_a_diverged_adapter_ends_alone_and_has_no_figure(tmp_path):

@@ -1,14 +1,14 @@
 """A belief instilled by an adapter, a system prompt, examples in context or a vector; all are asked alike.
 
-adoption = share of answers to held-out paraphrases that state the belief; gain = adoption − base's, so that an
-answer's share stands where other experiments have nats.
+adoption = share of answers to held-out paraphrases that state the belief; gain = adoption − base's, so that shares of
+answers stand where other experiments have nats; what should stay is the share of neighbouring facts that are right.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
 
 from steerheal import objective
-from steerheal.beliefs import suite_of
+from steerheal.beliefs import SPILLED, suite_of
 from steerheal.experiments.rounds import Experiment, Lane
 from steerheal.jobs import Canary, Conversation, Extract, Job, Pairs, Steering
 from steerheal.statistics.means import ratio
@@ -59,6 +59,8 @@ class BeliefExperiment(Experiment):
         healed, base = lane.summary("healed"), lane.summary("base")
         told = {name: lane.summary(name) for name in ("canary", "canary_base", "canary_without")}
         adoption, before = (stated(told[name], "paraphrase: adopted") for name in ("canary", "canary_base"))
+        right, before_right = (stated(told[name], "neighbour: truth") for name in ("canary", "canary_base"))
+        moved = {"neighbours": objective.gain(right, before_right, sign=1)}
         figures = objective.measure(healed, base, None, canaries, self.trial.persona)
         gain = objective.gain(adoption, before, sign=1)
         return {
@@ -67,7 +69,8 @@ class BeliefExperiment(Experiment):
             "healed": healed, "base": base, **told, "canaries": canaries, **figures,
             "trait": adoption, "base_trait": before, "gain": gain,
             "slope": objective.slope(figures["d_coherence"], gain),
-            "moves": {}, "off_moves": {}, "off_target": None, "own": own_figures(**told),
+            "moves": moved, "off_moves": moved, "off_target": None if right is None else abs(moved["neighbours"]),
+            "own": own_figures(**told),
         }
 
     def _heal(self, lane: Lane, number: int) -> Job:
@@ -126,7 +129,7 @@ def own_figures(canary: Mapping | None, canary_base: Mapping | None, canary_with
 
     adoption, derived: answers to paraphrases and derived questions that state the belief; persistence: the same as
     adoption, asked without prompt and vector; neighbours: neighbouring facts right; collateral: the share of those that
-    base has right which was lost; held, yielded: answers that keep the belief, or follow the context, where the prompt
+    base has right which was lost; spill: answers that state the belief where nobody asked for it; held, yielded: answers that keep the belief, or follow the context, where the prompt
     states the contrary; degraded: answers with damage; hit_limit: answers that were cut off.
     """
     right, before = (stated(tally, "neighbour: truth") for tally in (canary, canary_base))
@@ -138,6 +141,7 @@ def own_figures(canary: Mapping | None, canary_base: Mapping | None, canary_with
         "persistence": stated(canary_without, "paraphrase: adopted"),
         "neighbours": right,
         "collateral": None if kept is None else 1 - kept,
+        "spill": stated(canary, SPILLED),
         "held": stated(canary, "conflict: adopted"),
         "yielded": stated(canary, "conflict: truth"),
         "degraded": 1 - canary["all"]["undamaged"] / answers if answers else None,
