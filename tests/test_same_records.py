@@ -15,7 +15,8 @@ from steerheal.students.base import load_base
 
 ROOT = Path(__file__).resolve().parent.parent
 SPACE = ROOT / "search_spaces" / "quick.yaml"
-AS_GRID = ["sampler=grid", "lam=[0.1]", "alpha=0.5", "evaluate.vignettes=14", "rounds=2"]
+SMALL = ["max_new_tokens=24", "rungs=2", "per_rung=4", "n_keep=12", "min_train=6", "epochs=2", "think_tokens=4"]
+AS_GRID = ["sampler=grid", "lam=[0.1]", "alpha=0.5", "evaluate.vignettes=7", "rounds=2", *SMALL]
 FIGURES = ("trait", "gain", "coherence", "d_coherence", "kappa", "dose", "retain", "steered_gain", "canary_survival")
 
 

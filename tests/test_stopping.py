@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 from small import write_space
-from test_tune_cli import TESTS, descendants, environment, heals, mlflow_runs, wait_for
+from cli_sweeps import TESTS, descendants, environment, heals, mlflow_runs, wait_for
 
 SECRET = "planted-77d0b4e1c2"
 

@@ -1,10 +1,8 @@
 """The command, end to end through Ray, Tune, Optuna and MLflow, with a worker that is arithmetic."""
 
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,74 +10,24 @@ import optuna
 import pandas
 import psutil
 import pytest
-from mlflow import MlflowClient
+from cli_sweeps import (
+    PLANTED,
+    TESTS,
+    descendants,
+    environment,
+    finish,
+    heals,
+    holds_secret,
+    mlflow_runs,
+    start,
+    wait_for,
+)
 from small import write_space
 
 from steerheal import cli, conduct, objective, tune
 from steerheal.results import RunFolder
 
-TESTS = Path(__file__).parent
 WHOLE = "--set trials=5 --set alpha=[0.5,2.0]".split()
-PLANTED = "planted-2f9c61"
-
-
-def environment():
-    """Of a user who has secrets."""
-    secrets = dict.fromkeys(("HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_TOKEN"), PLANTED)
-    path = os.pathsep.join([str(TESTS), str(TESTS.parent)])
-    made = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"} | secrets
-    made.pop("MLFLOW_TRACKING_URI", None)
-    return made
-
-
-def start(space, *arguments):
-    command = [
-        sys.executable,
-        str(TESTS / "fake_tune.py"),
-        str(space),
-        "--out",
-        str(space.parent / "tune runs"),
-        *arguments,
-    ]
-    return subprocess.Popen(
-        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
-def finish(process, code=0):
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == code, out + err
-    return out, err
-
-
-def wait_for(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.1)
-
-
-def descendants(process):
-    """What a driver started: Ray's servers, actors, trials. (Ray's agents end by themselves, within a
-    minute.)
-    """
-    found = psutil.Process(process.pid).children(recursive=True)
-    return [child for child in found if "Agent" not in child.name()]
-
-
-def heals(out):
-    """How many heals were begun."""
-    return (out / "batches.txt").read_text().count("heal")
-
-
-def holds_secret(path):
-    """Whether the planted secret is in a file."""
-    return PLANTED.encode() in path.read_bytes()
-
-
-def mlflow_runs(out, experiment="small"):
-    client = MlflowClient(f"sqlite:///{out / 'mlflow.db'}")
-    return client, client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
 
 
 @pytest.fixture(scope="module")
@@ -225,71 +173,6 @@ def test_failures_are_outcomes_and_a_dead_actor_is_survived(tmp_path):
     assert all("told to fail" in row["message"] for row in rows)
     assert printed.count("told to fail") == 2
     assert {run.info.status for run in mlflow_runs(out)[1] if run.data.tags["kind"] == "trial"} == {"FAILED"}
-
-
-RACE = "--set seeds=[0,1,2,3] --set trials=6 --set repeats=race".split()
-
-
-def raced(out):
-    """Of a race's rows, what is the same whatever happened in between."""
-    names = ("trial", "params", "verdict", "summary", "standing", "ran", "fresh", "remeasured", "students")
-    return [{name: row.get(name) for name in names} for row in RunFolder(out / "small").trials]
-
-
-def test_a_race_accumulates_seeds_and_computes_nothing_twice(tmp_path):
-    space, out = write_space(tmp_path), tmp_path / "tune runs"
-    printed, _ = finish(start(space, *RACE))
-    folder = RunFolder(out / "small")
-    rows, heats = {row["trial"]: row for row in folder.trials}, folder.heats
-    assert len(heats) >= 2 and printed.count("heat ") == len(heats)
-    for number, row in rows.items():
-        given = [seed for heat in heats for seed in heat.get(number, [])]
-        assert row["ran"] + row["fresh"] == [0, *given]
-        assert row["summary"]["n"] == len(row["ran"]) and set(row["students"]) == {"0", *map(str, given)}
-    (winner,) = [row for row in rows.values() if row["fresh"]]
-    assert winner["fresh"] == [4, 5] and winner["remeasured"]["n"] == 2
-    assert {(r["trial"], r["seed"]) for r in folder.records} == {
-        (number, seed) for number, row in rows.items() for seed in row["ran"] + row["fresh"]
-    }
-    assert len(folder.records) == len({(r["trial"], r["seed"]) for r in folder.records})
-    assert all(path.name.endswith("-0") for path in (out / "ran").iterdir())
-    lines = folder.completions(winner["trial"]).read_text().splitlines()
-    assert len(lines) == 3 * len(winner["ran"] + winner["fresh"])
-    assert f"race: {len(folder.records)} heals instead of 24" in printed and "on fresh seeds (4, 5)" in printed
-    table = pandas.read_csv(folder.path / "trials.csv").set_index("trial")
-    assert table["n"].to_dict() == {number: len(row["ran"]) for number, row in rows.items()}
-    assert table["remeasured_gain"].dropna().index.tolist() == [winner["trial"]]
-    _, runs = mlflow_runs(out)
-    kinds = [run.data.tags["kind"] for run in runs]
-    assert kinds.count("trial") == 6 and kinds.count("seed") == len(folder.records)
-    assert {run.info.status for run in runs} == {"FINISHED"}
-    (best,) = [run for run in runs if "remeasured/gain" in run.data.metrics]
-    assert best.data.tags["trial"] == str(winner["trial"])
-    assert best.data.metrics["gain"] == winner["summary"]["gain"]
-    more, _ = finish(start(space, *RACE[:2], "--set", "trials=8", *RACE[4:], "--resume"))
-    assert sorted(row["trial"] for row in folder.trials) == list(range(8)) and "trial 7" in more
-    assert all(path.name.endswith("-0") for path in (out / "ran").iterdir())
-
-
-def test_a_race_that_was_killed_in_a_heat_ends_as_if_undisturbed(tmp_path):
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    for folder in (whole, cut):
-        folder.mkdir()
-    finish(start(write_space(whole), *RACE))
-    space, out = write_space(cut), cut / "tune runs"
-    process = start(space, *RACE)
-    wait_for(lambda: (out / "small" / "race.jsonl").exists())
-    (out / "traps").mkdir()
-    (out / "traps" / "heal").write_text("sleep 2")
-    wait_for(lambda: any(row["ran"] != [0] for row in RunFolder(out / "small").trials))
-    started = descendants(process)
-    process.kill()
-    process.communicate(timeout=60)
-    psutil.wait_procs(started, timeout=30)
-    (out / "traps" / "heal").unlink()
-    finish(start(space, *RACE, "--resume"))
-    assert raced(out) == raced(whole / "tune runs")
-    assert RunFolder(out / "small").heats == RunFolder(whole / "tune runs" / "small").heats
 
 
 def refused(monkeypatch, capsys, *arguments):

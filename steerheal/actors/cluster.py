@@ -1,7 +1,7 @@
 """Ray for one sweep: started on loopback with token authentication, the shared actors placed, everything
 ended after.
 
-Placements: `process`, one actor for all kinds, on the CPU or one GPU; `gpu`, one actor per kind, sharing one
+Placements: `process`, all kinds in one actor, on the CPU or a GPU, and `processes` such actors; `gpu`, one actor per kind, sharing one
 GPU; `spread`, one kind per GPU, with replicas. RAY_ADDRESS joins a cluster that is already there instead.
 """
 
@@ -75,22 +75,18 @@ class Cluster:
         """Stage name -> its replicas."""
         gpus = ray.cluster_resources().get("GPU", 0)
         if self.resources.placement == "process":
-            kind = Kind(cpus=self._process_cpus(), gpus=min(1.0, gpus))
+            kind = Kind(replicas=self.resources.processes, cpus=self._process_cpus(), gpus=min(1.0, gpus))
+            self._check_gpus([kind], gpus)
             _check_cpus([kind])
-            actor = self._actor(kind)
-            return {stage: (actor,) for stages in KINDS.values() for stage in stages}
+            actors = tuple(self._actor(kind) for _ in range(kind.replicas))
+            return {stage: actors for stages in KINDS.values() for stage in stages}
         kinds = {name: getattr(self.resources, name) for name in KINDS}
         if self.resources.placement == "gpu":
             kinds = {
                 name: kind.model_copy(update={"replicas": 1, "gpus": GPU_SHARE})
                 for name, kind in kinds.items()
             }
-        wanted = sum(kind.gpus * kind.replicas for kind in kinds.values())
-        if gpus < wanted:
-            raise UserError(
-                f"resources.placement: {self.resources.placement} needs {wanted:g} GPUs, there are {gpus:g}; "
-                "use --set placement=process, or lower gpus and replicas"
-            )
+        self._check_gpus(list(kinds.values()), gpus)
         _check_cpus(list(kinds.values()))
         placed: dict[str, tuple[Any, ...]] = {}
         for name, kind in kinds.items():
@@ -98,11 +94,19 @@ class Cluster:
             placed |= {stage: replicas for stage in KINDS[name]}
         return placed
 
+    def _check_gpus(self, kinds: Sequence[Kind], gpus: float) -> None:
+        wanted = sum(kind.gpus * kind.replicas for kind in kinds)
+        if gpus < wanted:
+            raise UserError(
+                f"resources.placement: {self.resources.placement} needs {wanted:g} GPUs, there are {gpus:g}; "
+                "lower gpus, replicas or processes"
+            )
+
     def _process_cpus(self) -> float:
-        """Of the one process: all of this machine, or in a cluster, whose nodes it shares, what is asked for."""
+        """Of one of the processes: its share of this machine, or in a cluster, whose nodes it shares, what is asked for."""
         if os.environ.get("RAY_ADDRESS"):
             return max(getattr(self.resources, name).cpus for name in KINDS)
-        return float(os.cpu_count() or 1)
+        return float(max(1, (os.cpu_count() or 1) // self.resources.processes))
 
     def _actor(self, kind: Kind) -> Any:
         device = "cuda" if kind.gpus else "cpu"
@@ -166,7 +170,7 @@ def start_ray(resources: Resources) -> None:
     kinds = [getattr(resources, kind) for kind in KINDS]
     placed = sum(kind.cpus * kind.replicas for kind in kinds)
     if resources.placement == "process":
-        placed = os.cpu_count() or 1
+        placed = max(os.cpu_count() or 1, resources.processes)
     # Logical CPUs: every trial's process takes one, although it mostly waits.
     with _own_process_groups():
         ray.init(

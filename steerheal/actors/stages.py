@@ -31,10 +31,10 @@ class Handles:
     store: Any
     stages: dict[str, tuple[Any, ...]]
 
-    def actor(self, key: str, job: Job) -> Any:
-        """The replica for a job: the same for equal jobs, so that they share one answer."""
-        replicas = self.stages[job.stage]
-        return replicas[int(key[:8], 16) % len(replicas)]
+    def actor(self, stage: str, turn: int) -> Any:
+        """The replica whose turn it is. A key keeps its turn, so that equal jobs share one answer."""
+        replicas = self.stages[stage]
+        return replicas[turn % len(replicas)]
 
 
 class RayStages:
@@ -78,6 +78,7 @@ class _Errand:
         self.finished: dict[str, Result | StageError] = {}
         # What is awaited: reference -> (key, whether it is being computed or still asked for).
         self.under_way: dict[Any, tuple[str, bool]] = {}
+        self.turns: dict[str, int] = {}
         self.away_since: float | None = None
         for key in jobs:
             self._ask(key)
@@ -87,10 +88,9 @@ class _Errand:
         self.under_way[reference] = (key, False)
 
     def _compute(self, key: str, alone: bool) -> None:
-        self.under_way[self.handles.actor(key, self.jobs[key]).run.remote(self.jobs[key], alone)] = (
-            key,
-            True,
-        )
+        job = self.jobs[key]
+        actor = self.handles.actor(job.stage, self.turns[key])
+        self.under_way[actor.run.remote(job, alone)] = (key, True)
 
     def advance(self, reference: Any) -> None:
         """Take in one answer: finish its job, or send the job on its next way."""
@@ -105,6 +105,7 @@ class _Errand:
             self.finished[key] = answer
             self._tell(key, answer)
         elif answer.compute:
+            self.turns[key] = answer.turn
             self._compute(key, alone=False)
         else:
             self.finished[key] = answer.result or StageError(answer.error)

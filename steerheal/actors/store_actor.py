@@ -19,10 +19,14 @@ LEASE_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Ticket:
-    """The answer to `acquire`: the finished result, or why there is none, or (both None) leave to compute."""
+    """The answer to `acquire`: the finished result, or why there is none, or (both None) leave to compute.
+
+    turn: how many jobs of the stage were begun before this one, by which replicas take turns.
+    """
 
     result: Result | None = None
     error: str | None = None
+    turn: int = 0
 
     @property
     def compute(self) -> bool:
@@ -58,6 +62,7 @@ class StoreActor:
         self.starts: Counter[str] = Counter()
         self.hits: Counter[str] = Counter()
         self.misses: Counter[str] = Counter()
+        self.turns: dict[str, int] = {}
 
     async def acquire(self, key: str, stage: str, client: str) -> Ticket:
         """The result if there is one, else leave to compute, else wait for whoever computes it now."""
@@ -78,7 +83,7 @@ class StoreActor:
             flight = self.flights.get(key)
             if flight is None or flight.client == client or flight.expires <= time.monotonic():
                 self._take_off(key, stage, client)
-                return Ticket()
+                return Ticket(turn=self.turns.setdefault(key, self.misses[stage]))
             while not flight.landed.done() and (left := flight.expires - time.monotonic()) > 0:
                 await asyncio.wait([flight.landed], timeout=left)
             if flight.landed.done() and (ticket := flight.landed.result()) is not None and ticket.error:
@@ -103,6 +108,7 @@ class StoreActor:
         """The artefact is in the store; whoever waits for it gets the result."""
         self.ready[result.key] = result
         self.starts.pop(result.key, None)
+        self.turns.pop(result.key, None)
         if flight := self.flights.pop(result.key, None):
             flight.land(Ticket(result=result))
 

@@ -5,7 +5,7 @@ from importlib import import_module
 
 from steerheal import cli
 
-BENCHES = ("generate", "heal", "evaluate", "ablation", "sweep")
+BENCHES = ("generate", "heal", "evaluate", "ablation", "sweep", "gpus")
 
 
 def main() -> None:

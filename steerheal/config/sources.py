@@ -60,9 +60,14 @@ class Kind(Frozen):
 
 
 class Resources(Frozen):
-    """Placement, how many trials run at once, how many heals a pass holds, how many rows generation holds."""
+    """Placement, how many trials run at once, how many heals a pass holds, how many rows generation holds.
+
+    `processes` counts for the placement `process` alone: each holds the model and does everything, on a GPU of its own
+    where there are GPUs.
+    """
 
     placement: Literal["process", "gpu", "spread"] = "process"
+    processes: count(1, 1024) = 1
     concurrent: count(1, 1024) = 8
     pack: count(1, 1024) = 8
     slots: count(1, 65_536) = 64

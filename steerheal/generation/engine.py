@@ -113,8 +113,7 @@ class _Run:
     def __init__(self, base: Base, requests: list[Request], slots: int, cancelled: Callable[[], set[int]]):
         self.base, self.requests, self.cancelled = base, requests, cancelled
         self.deck = Deck(base, requests, slots)
-        order = sorted(range(len(requests)), key=lambda r: (str(requests[r].row.student.name), len(requests[r].prompt)))
-        self.waiting = deque(order)
+        self.waiting = deque(sorted(range(len(requests)), key=self._turn))
         self.slots: list[int | None] = [None] * slots
         # An upper bound of each slot's position: what is done is known late.
         self.reach = [0] * slots
@@ -126,6 +125,11 @@ class _Run:
             self.stepper = Replayed(self.deck, [request.row.student for request in requests])
         else:
             self.stepper = Plain(self.deck)
+
+    def _turn(self, number: int) -> tuple:
+        """The longest first, so that the last slots empty together; students together, so that rows lie together."""
+        request = self.requests[number]
+        return -request.max_new_tokens, str(request.row.student.name), len(request.prompt)
 
     @property
     def busy(self) -> bool:
