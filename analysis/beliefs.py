@@ -58,6 +58,10 @@ MEANINGS = (
     ),
 )
 HURT = ("damaged", "broken")
+# Its answer replaces the usual one, which speaks of nats.
+ALONE = True
+# The usual words whose meaning here is another, or that nothing here uses.
+REPLACED = (*[word for word, _ in MEANINGS], "retain", "lam, tau")
 WAYS = ("lora", "icl", "prompt", "steer")
 KINDS = ("paraphrase", "derived", "neighbour", "conflict", "")
 SHOWN_KINDS = ("paraphrase", "derived", "conflict", "neighbour", "")
@@ -128,7 +132,7 @@ class Arm:
 
     def own(self, name: str) -> float | None:
         """A figure of the trial, a mean over seeds."""
-        return (self.row["summary"].get("own") or {}).get(name)
+        return self.row["summary"].get(name)
 
     @property
     def damage(self) -> dict[str, int]:
@@ -290,6 +294,12 @@ def _damage_row(arm: Arm) -> list:
         percent(arm.stated("neighbour", "truth")), _share(arm.own("collateral")), _share(arm.own("spill")), percent(arm.degraded()), kinds, cut,
         tag("span", verdict, class_=f"verdict {good}"),
     ]
+
+
+def parts(sweep: Sweep, drawn: Mapping[str, Html | None]) -> list[tuple[str, str, Html | None]]:
+    """The page's own parts, after the answer."""
+    shown = [found for found in (drawn.get("beliefs"), tables(sweep), samples(sweep)) if found]
+    return [("beliefs", "Who believes it, and at what cost", tag("div", shown) if shown else None)]
 
 
 def samples(sweep: Sweep) -> Html | None:

@@ -50,21 +50,20 @@ MEANINGS = (
         "difference, seed by seed and corrected for all pairs, contains zero.",
     ),
 )
+# What an experiment says of itself: INTRODUCTION, MEANINGS (and which of the usual ones are REPLACED), answer (ALONE: the usual
+# answer, whose gain is in nats, does not follow it), parts.
+OWN = {"belief": beliefs}
 INTRODUCTION = (
     "A language model can be pushed towards a trait by adding a vector to its inner states while it writes "
     "(steering); pushed too far, it becomes incoherent. Here each trial steers, keeps the completions that stayed "
     "coherent, and trains a small adapter on them (healing), so that the trait stays without the vector. "
     "The trials differ in how they train; the page compares what came of it."
 )
-# What the page says of an experiment other than steering.
-TOLD = {"belief": beliefs}
-# Parts that only steering has, or that its own part on an experiment replaces.
-STEERING = ("texts", "canaries")
 
 
 def page(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> str:
     """The whole document."""
-    parts = _parts(sweep, figures)
+    parts = [part for part in _parts(sweep, figures) if part]
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -76,12 +75,14 @@ def page(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> str:
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
-def _parts(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> list[tuple[str, str, Html]]:
+def _parts(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> list[tuple[str, str, Html] | None]:
     drawn = {name: _drawn(found) for name, found in figures.items()}
-    found = [
+    own = OWN.get(sweep.experiment)
+    middle = _steered(sweep) if own is None else []
+    return [
         part("answer", "The question, and the answer", _question(sweep)),
         part("words", "What the words mean", _meanings(sweep)),
-        part("beliefs", "Who believes it, and at what cost", _beliefs(sweep, drawn.get("beliefs"))),
+        *(part(*one) for one in (own.parts(sweep, drawn) if own else ())),
         part("leaderboard", "Leaderboard", tables.leaderboard(sweep) if sweep.rows else None),
         part("differences", "Which differences are real", tables.differences(sweep)),
         part("trade", "Trait against coherence", drawn.get("trade")),
@@ -89,14 +90,19 @@ def _parts(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> list[tuple[
         part("rounds", "Round by round", drawn.get("rounds")),
         part("filter", "What the filter dropped", _filter(sweep, drawn.get("filter"))),
         part("healing", "Inside the healing", drawn.get("healing")),
-        part("texts", "Texts: base, steered, healed", _texts(sweep)),
-        part("completions", "Training texts, kept and dropped", samples.kept_and_dropped(sweep)),
+        *middle,
         part("canaries", "Canaries", tables.canaries(sweep)),
         part("cost", "Cost", cost(sweep)),
         part("next", "What to run next", _next(sweep)),
         part("settings", "What was run", _settings(sweep)),
     ]
-    return [one for one in found if one and (sweep.experiment not in TOLD or one[0] not in STEERING)]
+
+
+def _steered(sweep: Sweep) -> list[tuple[str, str, Html] | None]:
+    return [
+        part("texts", "Texts: base, steered, healed", _texts(sweep)),
+        part("completions", "Training texts, kept and dropped", samples.kept_and_dropped(sweep)),
+    ]
 
 
 def part(anchor: str, title: str, content: Html | None) -> tuple[str, str, Html] | None:
@@ -134,27 +140,24 @@ def model_name(sweep: Sweep) -> str:
 
 
 def _question(sweep: Sweep) -> Html:
-    asked, told = sweep.space.get("hypothesis"), TOLD.get(sweep.experiment)
+    asked = sweep.space.get("hypothesis")
+    own = OWN.get(sweep.experiment)
+    usual = () if getattr(own, "ALONE", False) else answer(sweep)
     return join(
         [
-            tag("p", told.INTRODUCTION if told else INTRODUCTION),
+            tag("p", own.INTRODUCTION if own else INTRODUCTION),
             [tag("h3", "What was expected"), tag("p", asked)] if asked else None,
             tag("h3", "What was found"),
-            tag("div", paragraphs((told.answer if told else answer)(sweep)), class_="answer"),
+            tag("div", paragraphs([*(own.answer(sweep) if own else ()), *usual]), class_="answer"),
         ]
     )
 
 
 def _meanings(sweep: Sweep) -> Html:
-    told = TOLD.get(sweep.experiment)
-    meanings = told.MEANINGS if told else MEANINGS
-    return tag("dl", [tag("div", tag("dt", word), tag("dd", meaning)) for word, meaning in meanings])
-
-
-def _beliefs(sweep: Sweep, drawn: Html | None) -> Html | None:
-    if sweep.experiment != "belief":
-        return None
-    return join([drawn, beliefs.tables(sweep), beliefs.samples(sweep)])
+    own = OWN.get(sweep.experiment)
+    usual = [(word, meaning) for word, meaning in MEANINGS if own is None or word not in own.REPLACED]
+    told = [*(own.MEANINGS if own else ()), *usual]
+    return tag("dl", [tag("div", tag("dt", word), tag("dd", meaning)) for word, meaning in told])
 
 
 def _texts(sweep: Sweep) -> Html | None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from analysis.figures.beliefs import believed
+from analysis.figures import beliefs
 from analysis.figures.gates import drops
 from analysis.figures.healing import healing
 from analysis.figures.ladder import ladder
@@ -12,28 +12,30 @@ from analysis.figures.trade import trait_coherence
 from analysis.load import Sweep, read_sweep
 
 PLOTS = "plots"
+# Families that an experiment draws in its own way.
+OWN = {"belief": beliefs.figures}
 
 
 def all_figures(sweep: Sweep) -> dict[str, list[Figure]]:
     """Every figure for which there is something to show, by family."""
-    families = {"healing": healing(sweep)}
-    if sweep.experiment == "belief":
-        families |= {"beliefs": believed(sweep)}
-    else:
-        families |= {
-            "trade": [trait_coherence(sweep)],
-            "ladder": ladder(sweep),
-            "rounds": trajectories(sweep),
-            "filter": [drops(sweep)],
-        }
+    families = {
+        "trade": [trait_coherence(sweep)],
+        "ladder": ladder(sweep),
+        "rounds": trajectories(sweep),
+        "filter": [drops(sweep)],
+        "healing": healing(sweep),
+    }
+    if sweep.experiment in OWN:
+        families |= OWN[sweep.experiment](sweep)
     return {name: [figure for figure in found if figure] for name, found in families.items()}
 
 
 def write_plots(folder: Path) -> list[Path]:
-    """At a sweep's end, PNG files in `folder/plots`: gain against coherence and the barrier's ladder, or who believes it."""
+    """At a sweep's end, PNG files in `folder/plots`: gain against coherence, the barrier's ladder, an experiment's own."""
     sweep = read_sweep(folder)
-    made = all_figures(sweep)
-    figures = [figure for name in ("trade", "ladder", "beliefs") for figure in made.get(name, ())]
+    own = OWN.get(sweep.experiment, lambda sweep: {})(sweep)
+    usual = () if sweep.experiment in OWN else (trait_coherence(sweep), *ladder(sweep))
+    figures = [figure for figure in (*usual, *(one for found in own.values() for one in found)) if figure]
     written = [path for figure in figures for path in save(figure, folder / PLOTS, ["png"])]
-    close([figure for family in made.values() for figure in family])
+    close(figures)
     return written

@@ -39,7 +39,7 @@ def page(folder):
 
 def test_the_parts_are_a_beliefs_own(page):
     assert page.anchors[:4] == ["answer", "words", "beliefs", "leaderboard"]
-    assert {"rounds", "texts", "canaries", "filter"}.isdisjoint(page.anchors)
+    assert {"rounds", "trade", "texts", "completions", "filter"}.isdisjoint(page.anchors)
     assert "nats moved" not in page.text and "regulariser" not in page.text
 
 

@@ -10,9 +10,12 @@ from analysis.load import Sweep
 OTHERS = ("prompt", "icl", "steer")
 
 
-def believed(sweep: Sweep) -> list[Figure | None]:
-    """Two figures per belief: adoption against training, where some adapter was trained, and against its cost."""
-    return [figure for belief, of in arms(sweep).items() for figure in (_adoption(belief, of), _cost(belief, of))]
+def figures(sweep: Sweep) -> dict[str, list[Figure | None]]:
+    """Two figures per belief: adoption against training, where some adapter was trained, and against its cost. What
+    steering is drawn as is left out.
+    """
+    drawn = [figure for belief, of in arms(sweep).items() for figure in (_adoption(belief, of), _cost(belief, of))]
+    return {"beliefs": drawn, "trade": [], "ladder": [], "rounds": []}
 
 
 def _cost(belief: str, of: list[Arm]) -> Figure | None:

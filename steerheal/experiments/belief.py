@@ -54,13 +54,14 @@ class BeliefExperiment(Experiment):
         }
 
     def figures(self, lane: Lane, number: int) -> dict:
-        """Adoption in the trait's place, coherence and damage as everywhere, the belief's own figures as `own`."""
+        """Adoption in the trait's place, coherence and damage as everywhere, the belief's own figures as `measures`."""
         canaries = self.canaries(lane)
         healed, base = lane.summary("healed"), lane.summary("base")
         told = {name: lane.summary(name) for name in ("canary", "canary_base", "canary_without")}
         adoption, before = (stated(told[name], "paraphrase: adopted") for name in ("canary", "canary_base"))
         right, before_right = (stated(told[name], "neighbour: truth") for name in ("canary", "canary_base"))
-        moved = {"neighbours": objective.gain(right, before_right, sign=1)}
+        change = objective.gain(right, before_right, sign=1)
+        moved = {} if change is None else {"neighbours": change}
         figures = objective.measure(healed, base, None, canaries, self.trial.persona)
         gain = objective.gain(adoption, before, sign=1)
         return {
@@ -69,8 +70,8 @@ class BeliefExperiment(Experiment):
             "healed": healed, "base": base, **told, "canaries": canaries, **figures,
             "trait": adoption, "base_trait": before, "gain": gain,
             "slope": objective.slope(figures["d_coherence"], gain),
-            "moves": moved, "off_moves": moved, "off_target": None if right is None else abs(moved["neighbours"]),
-            "own": own_figures(**told),
+            "moves": moved, "off_moves": moved, "off_target": None if change is None else abs(change),
+            "measures": measures(**told),
         }
 
     def _heal(self, lane: Lane, number: int) -> Job:
@@ -124,7 +125,7 @@ def stated(tally: Mapping | None, name: str) -> float | None:
     return ratio(counts["held"], counts["answers"]) if counts else None
 
 
-def own_figures(canary: Mapping | None, canary_base: Mapping | None, canary_without: Mapping | None) -> dict:
+def measures(canary: Mapping | None, canary_base: Mapping | None, canary_without: Mapping | None) -> dict:
     """A belief's figures, each a share of answers; None where nothing was asked or nothing answered.
 
     adoption, derived: answers to paraphrases and derived questions that state the belief; persistence: the same as

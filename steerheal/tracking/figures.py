@@ -16,8 +16,7 @@ def _number(value: Any) -> bool:
 def final_metrics(summary: Mapping[str, Any]) -> dict[str, float]:
     """The figures by which runs are compared, with their standard errors over seeds where there are any."""
     figures = {name: summary[name] for name in (*FINAL_METRICS, *ERRORS) if _number(summary.get(name))}
-    nats, own = summary.get("nats") or {}, summary.get("own") or {}
-    figures |= {name: value for name, value in own.items() if _number(value)}
+    nats = summary.get("nats") or {}
     return figures | {f"nats/{foundation}": value for foundation, value in nats.items() if _number(value)}
 
 
@@ -27,7 +26,7 @@ def round_metrics(record: Mapping[str, Any]) -> list[tuple[str, int, float]]:
     """
     step = record["round"]
     metrics = [(f"round/{name}", step, record[name]) for name in ROUND_METRICS if _number(record.get(name))]
-    own = record.get("own") or {}
+    own = record.get("measures") or {}
     metrics += [(f"round/{name}", step, value) for name, value in own.items() if _number(value)]
     collected = record.get("collect") or {}
     metrics += [
