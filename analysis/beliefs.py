@@ -213,7 +213,7 @@ def _against(adapter: Arm, rival: Arm | None) -> str:
 def _conclusions(leaders: Mapping[str, Arm]) -> str | None:
     said = [(arm, arm.stated("derived")) for arm in leaders.values()]
     told = [f"{percent(found)} by {arm.name}" for arm, found in said if found]
-    return f"Conclusions are drawn from it in {', '.join(told)}." if told else None
+    return f"Derived questions are answered by it in {', '.join(told)}." if told else None
 
 
 def _persistence(leaders: Mapping[str, Arm]) -> str | None:

@@ -65,9 +65,10 @@ def _adoption(belief: str, of: list[Arm]) -> Figure | None:
     if not lora:
         return None
     drawn, axes = panel()
-    handles = []
-    for place, group in enumerate(dict.fromkeys(_group(arm) for arm in lora)):
-        ours = [arm for arm in lora if _group(arm) == group]
+    handles, rates = [], {arm.setting("lr") for arm in lora}
+    names = {arm.number: _group(arm, len(rates) > 1) for arm in lora}
+    for place, group in enumerate(dict.fromkeys(names.values())):
+        ours = [arm for arm in lora if names[arm.number] == group]
         colour = SERIES[place % len(SERIES)]
         style = {"color": colour, "marker": "os^Dv"[place % 5], "linestyle": LINES[place % len(LINES)]}
         shares = [arm.stated("paraphrase") for arm in ours]
@@ -99,7 +100,7 @@ def _adoption(belief: str, of: list[Arm]) -> Figure | None:
     return Figure(f"belief_{belief}", f"Who believes it: {belief}.", reading, drawn)
 
 
-def _group(arm: Arm) -> str:
-    """Adapters that differ in training alone: the line they share."""
-    lr = f", lr {arm.setting('lr'):g}" if "lr" in arm.row["params"] else ""
-    return f"lora, {arm.setting('examples')} examples, r {arm.setting('r')}{lr}"
+def _group(arm: Arm, rates: bool) -> str:
+    """Adapters that differ in epochs alone: the line they share. `rates`: not all have one learning rate."""
+    lr = f", lr {arm.setting('lr'):g}" if rates else ""
+    return f"lora, {arm.setting('examples')} × epochs, r {arm.setting('r')}{lr}"
