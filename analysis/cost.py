@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from analysis.html import Html, table, tag
 from analysis.load import Sweep
 from analysis.tables import TALLIES
+from steerheal.experiments.steer import ASKED
 from steerheal.live import duration
 
 
@@ -20,7 +21,7 @@ class Stage:
     tokens: dict[str, int] = field(default_factory=dict)
 
 
-STAGE_OF = dict.fromkeys(("base", "steered", "healed"), "evaluate") | dict.fromkeys(
+STAGE_OF = dict.fromkeys(("base", *ASKED, "steered", "healed"), "evaluate") | dict.fromkeys(
     TALLIES.values(), "canary"
 )
 

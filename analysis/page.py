@@ -3,55 +3,25 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from analysis import beliefs, samples, tables
+from analysis import beliefs, leaderboard, samples, tables
+from analysis.asking import asking, reference_table
+from analysis.bands import depth_in_words, where
 from analysis.cost import cost
 from analysis.figures.gates import KEPT, counted
 from analysis.figures.theme import Figure, inline
+from analysis.goal import meanings
 from analysis.html import Html, join, paragraphs, raw, section, table, tag
+from analysis.judged import judged
 from analysis.load import Sweep
-from analysis.words import answer, next_steps, progress
+from analysis.nextsteps import next_steps
+from analysis.race import race
+from analysis.words import answer, progress
 from steerheal import __version__
 from steerheal.files import sha256
 
 STYLE = Path(__file__).with_name("page.css")
-MEANINGS = (
-    (
-        "gain",
-        "how far the trait moved in the intended direction, against the untouched model (base), in nats: "
-        "the natural logarithm of a probability. 0.69 nats is a factor of two.",
-    ),
-    (
-        "coherence",
-        "the share of probability that lies on sensible answers at all, from 0 to 1. A broken model puts "
-        "it elsewhere.",
-    ),
-    ("slope", "hundredths of coherence lost per nat gained. Lowest is best; below zero, coherence rose too."),
-    ("retain", "the healed model's gain as a share of what steering alone did: 1 is kept, 0 undone."),
-    ("canaries", "the share of answers to fixed prompts that show no damage, relative to base."),
-    (
-        "lam, tau",
-        "training is held near the model before it by a barrier, lam · relu(divergence − tau). lam is how "
-        "hard, tau is what it lets pass; nll has no barrier.",
-    ),
-    (
-        "on the front",
-        "no other trial is shown to be better in gain without being worse in coherence, or the other way "
-        "round.",
-    ),
-    (
-        "verdict",
-        "ok: ranked by slope. broken: incoherent. damaged: canaries suffered. wrong way, no-op, weak: the "
-        "trait moved the wrong way, not at all, or too little to rank. broad: another foundation moved as "
-        "much. starved, diverged, failed: why there is no result. unknown: too few seeds survived.",
-    ),
-    (
-        "± and intervals",
-        "± is one standard error over seeds. Two trials are tied when the interval of their paired "
-        "difference, seed by seed and corrected for all pairs, contains zero.",
-    ),
-)
-# What an experiment says of itself: INTRODUCTION, MEANINGS (and which of the usual ones are REPLACED), answer (ALONE: the usual
-# answer, whose gain is in nats, does not follow it), parts.
+# What an experiment says of itself: INTRODUCTION, MEANINGS (and which of the usual ones are REPLACED), answer (ALONE: the
+# usual answer, whose gain is in nats, does not follow it), parts.
 OWN = {"belief": beliefs}
 INTRODUCTION = (
     "A language model can be pushed towards a trait by adding a vector to its inner states while it writes "
@@ -83,7 +53,9 @@ def _parts(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> list[tuple[
         part("answer", "The question, and the answer", _question(sweep)),
         part("words", "What the words mean", _meanings(sweep)),
         *(part(*one) for one in (own.parts(sweep, drawn) if own else ())),
-        part("leaderboard", "Leaderboard", tables.leaderboard(sweep) if sweep.rows else None),
+        part("leaderboard", "Leaderboard", _leaderboard(sweep) if sweep.rows else None),
+        part("bands", "Where in the depth the trait lives", _with(drawn.get("bands"), where(sweep))),
+        part("race", "The race", race(sweep)),
         part("differences", "Which differences are real", tables.differences(sweep)),
         part("trade", "Trait against coherence", drawn.get("trade")),
         part("ladder", "The barrier, from weak to strong", drawn.get("ladder")),
@@ -92,6 +64,7 @@ def _parts(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> list[tuple[
         part("healing", "Inside the healing", drawn.get("healing")),
         *middle,
         part("canaries", "Canaries", tables.canaries(sweep)),
+        part("judged", "Judged by another model", judged(sweep)),
         part("cost", "Cost", cost(sweep)),
         part("next", "What to run next", _next(sweep)),
         part("settings", "What was run", _settings(sweep)),
@@ -100,7 +73,7 @@ def _parts(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> list[tuple[
 
 def _steered(sweep: Sweep) -> list[tuple[str, str, Html] | None]:
     return [
-        part("texts", "Texts: base, steered, healed", _texts(sweep)),
+        part("texts", "Texts: base, prompted, steered, healed", _texts(sweep)),
         part("completions", "Training texts, kept and dropped", samples.kept_and_dropped(sweep)),
     ]
 
@@ -114,12 +87,21 @@ def _drawn(figures: Sequence[Figure]) -> Html | None:
     return tag("div", [inline(figure) for figure in figures], class_="figures") if figures else None
 
 
+def _with(drawn: Html | None, told: Html | None) -> Html | None:
+    return join([told, drawn]) if told else None
+
+
+def _leaderboard(sweep: Sweep) -> Html:
+    return join([leaderboard.leaderboard(sweep), reference_table(sweep)])
+
+
 def _filter(sweep: Sweep, drawn: Html | None) -> Html | None:
     return join([drawn, tables.drops(counted(sweep), KEPT)]) if drawn else None
 
 
 def _header(sweep: Sweep, parts: Sequence[tuple[str, str, Html]]) -> Html:
     seeds = f"seed{'s' if len(sweep.seeds) > 1 else ''} {', '.join(map(str, sweep.seeds)) or 'unknown'}"
+    seeds = f"a race over {seeds}" if sweep.racing else seeds
     rounds = sweep.space.get("rounds") or 1
     rounds = f"{rounds} round{'s' if rounds > 1 else ''}"
     model = model_name(sweep)
@@ -142,7 +124,7 @@ def model_name(sweep: Sweep) -> str:
 def _question(sweep: Sweep) -> Html:
     asked = sweep.space.get("hypothesis")
     own = OWN.get(sweep.experiment)
-    usual = () if getattr(own, "ALONE", False) else answer(sweep)
+    usual = [] if getattr(own, "ALONE", False) else [*answer(sweep), *depth_in_words(sweep), *asking(sweep)]
     return join(
         [
             tag("p", own.INTRODUCTION if own else INTRODUCTION),
@@ -155,7 +137,7 @@ def _question(sweep: Sweep) -> Html:
 
 def _meanings(sweep: Sweep) -> Html:
     own = OWN.get(sweep.experiment)
-    usual = [(word, meaning) for word, meaning in MEANINGS if own is None or word not in own.REPLACED]
+    usual = [(word, meaning) for word, meaning in meanings(sweep.objective) if own is None or word not in own.REPLACED]
     told = [*(own.MEANINGS if own else ()), *usual]
     return tag("dl", [tag("div", tag("dt", word), tag("dd", meaning)) for word, meaning in told])
 
@@ -165,9 +147,9 @@ def _texts(sweep: Sweep) -> Html | None:
     if found is None:
         return None
     said = (
-        "Answers to the canary prompts, first seed: the original model (base), the same model with the vector at "
-        f"trial {sweep.shown['trial']}'s "
-        "first dose (steered), and the trial's student without any vector (healed)."
+        "Answers to the canary prompts, first seed: the original model (base), the same model with the persona's text as "
+        f"its system prompt (prompted) and with the vector at trial {sweep.shown['trial']}'s first dose (steered), and "
+        "the trial's student without any vector (healed)."
     )
     return tag("div", tag("p", said), found)
 

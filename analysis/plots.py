@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from analysis.figures import beliefs
+from analysis.figures.bands import bands
 from analysis.figures.gates import drops
 from analysis.figures.healing import healing
 from analysis.figures.ladder import ladder
@@ -20,6 +21,7 @@ def all_figures(sweep: Sweep) -> dict[str, list[Figure]]:
     """Every figure for which there is something to show, by family."""
     families = {
         "trade": [trait_coherence(sweep)],
+        "bands": bands(sweep),
         "ladder": ladder(sweep),
         "rounds": trajectories(sweep),
         "filter": [drops(sweep)],
@@ -31,10 +33,12 @@ def all_figures(sweep: Sweep) -> dict[str, list[Figure]]:
 
 
 def write_plots(folder: Path) -> list[Path]:
-    """At a sweep's end, PNG files in `folder/plots`: gain against coherence, the barrier's ladder, an experiment's own."""
+    """At a sweep's end, PNG files in `folder/plots`: gain against coherence, the bands, the barrier's ladder; or an
+    experiment's own.
+    """
     sweep = read_sweep(folder)
     own = OWN.get(sweep.experiment, lambda sweep: {})(sweep)
-    usual = () if sweep.experiment in OWN else (trait_coherence(sweep), *ladder(sweep))
+    usual = () if sweep.experiment in OWN else (trait_coherence(sweep), *bands(sweep), *ladder(sweep))
     figures = [figure for figure in (*usual, *(one for found in own.values() for one in found)) if figure]
     written = [path for figure in figures for path in save(figure, folder / PLOTS, ["png"])]
     close(figures)

@@ -9,6 +9,7 @@ from typing import Any
 
 from jinja2.exceptions import TemplateError
 
+from steerheal.bands import band_blocks
 from steerheal.beliefs import Belief, suite_of
 from steerheal.config.instil import beliefs_asked
 from steerheal.config.sections import Instil
@@ -25,6 +26,7 @@ from steerheal.yaml_io import refusal
 def check_fit(space: Space, data: TrialData, base: Base) -> None:
     """Raise UserError, naming the setting and the remedy, when some trial of the space cannot run on `base`."""
     _check_blocks(space, len(base.blocks))
+    _check_bands(space, len(base.blocks))
     try:
         lengths = list(_lengths(space, data, base))
     except (TemplateError, ValueError, LookupError) as error:
@@ -45,6 +47,14 @@ def _check_blocks(space: Space, blocks: int) -> None:
             raise refusal(str(space.path), key, what, "name some of these, or write null for its middle ones")
 
 
+def _check_bands(space: Space, blocks: int) -> None:
+    """A band narrower than a block may hold none."""
+    for key, band in _values(space, "bands", "band"):
+        if not band_blocks(band, blocks):
+            what = f"the band {band} holds none of the {blocks} blocks of {space.model.name}"
+            raise refusal(str(space.path), key, what, f"widen it; a block is {100 / blocks:.3g} percent")
+
+
 def _lengths(space: Space, data: TrialData, base: Base) -> Iterator[tuple[str, int, tuple[str, str] | None]]:
     """(which texts, tokens of the longest of their prompts, the setting that adds new tokens to them)."""
     persona, tokenizer = space.persona, base.tokenizer
@@ -55,18 +65,17 @@ def _lengths(space: Space, data: TrialData, base: Base) -> Iterator[tuple[str, i
     yield "contexts", max(longest(side, data.contexts) for side in (persona.positive, persona.negative)), None
     yield "prompts", longest(persona.neutral, [p.text for p in data.prompts]), ("sample", "max_new_tokens")
     if space.settings.evaluate.canary_samples:
-        texts = [prompt.prompt for prompt in data.suite.prompts]
-        yield "canaries", longest(persona.neutral, texts), ("sample", "max_new_tokens")
-    systems = [None]
+        texts, systems = [prompt.prompt for prompt in data.suite.prompts], [persona.neutral, *persona.prompts.values()]
+        yield "canaries", max(longest(system, texts) for system in systems), ("sample", "max_new_tokens")
+    systems = [None, *persona.prompts.values()]
     for belief, system in _instilling(space, data):
         systems.append(system)
         texts = [prompt.prompt for prompt in suite_of(belief, data.suite).prompts]
         yield "beliefs", longest(system, texts), ("sample", "max_new_tokens")
     protocol = Protocol.of(tokenizer, data.instrument)
-    asked = (
-        protocol.prompt(vignette.text, order, system)
-        for system in systems for vignette in data.vignettes for order in ORDERS
-    )
+    # The longest alone, since a system prompt adds the same to each.
+    worst = max(data.vignettes, key=lambda vignette: len(tokenizer(vignette.text).input_ids)).text
+    asked = (protocol.prompt(worst, order, system) for order in ORDERS for system in systems)
     tokens = max(map(len, asked)) + len(protocol.suffix_ids)
     yield "vignettes", tokens, ("evaluate", "think_tokens")
 

@@ -138,7 +138,10 @@ class Vignette:
 
 @dataclass(frozen=True)
 class Evaluate(Job):
-    """The tinymfv profile of a student, steered or not, with an optional system prompt."""
+    """The tinymfv profile of a student, steered or not, with an optional system prompt.
+
+    `bands`: the settings section with that name, None for the student as it is.
+    """
 
     stage: ClassVar[str] = "evaluate"
     student: tuple[str, ...]
@@ -147,11 +150,12 @@ class Evaluate(Job):
     vignettes: tuple[Vignette, ...]
     instrument: Any
     think_tokens: int
+    bands: Any = None
 
 
 @dataclass(frozen=True)
 class Canary(Job):
-    """`samples` answers to each prompt of a canary suite, with their damage and beliefs."""
+    """`samples` answers to each prompt of a canary suite, with their damage and beliefs; `bands` as in Evaluate."""
 
     stage: ClassVar[str] = "canary"
     student: tuple[str, ...]
@@ -161,6 +165,7 @@ class Canary(Job):
     samples: int
     sample: Any
     seed: int
+    bands: Any = None
 
 
 @dataclass(frozen=True)

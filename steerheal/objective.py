@@ -11,6 +11,7 @@ not exist (a missing figure, a ratio over 0) is None, never NaN.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from types import MappingProxyType
 
 from steerheal.config import Persona
 from steerheal.statistics.means import finite, mean, ratio
@@ -123,8 +124,10 @@ def measure(
     steered: Mapping | None,
     canaries: Mapping | None,
     persona: Persona,
+    asked: Mapping[str, Mapping | None] = MappingProxyType({}),
 ) -> dict:
-    """The figures of one seed's round, from the evaluations' reports and `canary_suite.survival`.
+    """The figures of one seed's round, from the evaluations' reports and `canary_suite.survival`; `asked`: reports
+    of base under system prompts, by name.
 
     Every figure is listed; it is None when an evaluation that it needs is missing.
     """
@@ -139,6 +142,11 @@ def measure(
     gains = [gain(moved, traits[1], persona.sign) for moved in (traits[0], traits[2])]
     coherences = [report.get("coherence") for report in (healed, base, steered)]
     change = coherences[0] - coherences[1] if finite(coherences[0]) and finite(coherences[1]) else None
+    merely_asked = {}
+    for name, report in asked.items():
+        moved = ((report or {}).get("nats") or {}).get(persona.target)
+        merely_asked[f"{name}_gain"] = gain(moved, traits[1], persona.sign)
+        merely_asked[f"{name}_coherence"] = (report or {}).get("coherence")
     return {
         "trait": traits[0],
         "gain": gains[0],
@@ -150,6 +158,7 @@ def measure(
         "base_coherence": coherences[1],
         "steered_gain": gains[1],
         "steered_coherence": coherences[2],
+        **merely_asked,
         "unscorable": ratio(healed.get("unscorable"), healed.get("vignettes")),
         "canary_survival": canaries["survival"] if canaries else None,
         "moves": moves,

@@ -12,17 +12,21 @@ from typing import Any
 
 from steerheal import goals, objective, racing
 from steerheal.config.space import Space
+from steerheal.errors import ArtefactLost, StoreAway
+from steerheal.experiments.steer import ASKED
 from steerheal.files import read_jsonl
 from steerheal.live import Display
+from steerheal.reads import vignette_rows
 from steerheal.results import RunFolder, finite
 from steerheal.search import Study
-from steerheal.store import FolderStore
+from steerheal.store import Store
 from steerheal.tracking import Tracker
 from steerheal.tracking.about import in_force
 
 FAILED = "failed"
 # Whose canary answers an artefact of the trial holds, and what is kept of each answer.
 WHO = {"canary_base": "base", "canary_steered": "steered", "canary": "healed"}
+WHO |= {f"canary_{name}": name for name in ASKED}
 ANSWER = ("id", "prompt", "sample", "text", "damage", "beliefs")
 
 
@@ -34,7 +38,7 @@ class Sweep:
         space: Space,
         folder: RunFolder,
         study: Study,
-        store: FolderStore,
+        store: Store,
         display: Display,
         tracker: Tracker,
     ):
@@ -123,9 +127,11 @@ class Sweep:
         row = self._row(number, outcome, records, earlier)
         try:
             every = [*earlier, *records]
-            self.folder.finish(row, records, self._completions(every), self._answers(every))
-        except OSError as error:
-            self.stop(f"{self.folder.path}: cannot be written ({error.strerror})")
+            texts = self._completions(every), self._answers(every)
+            self.folder.finish(row, records, *texts, vignette_rows(self.store, every))
+        except (OSError, StoreAway) as error:
+            away = isinstance(error, StoreAway)
+            self.stop(str(error) if away else f"{self.folder.path}: cannot be written ({error.strerror})")
             self.display.dropped(number)
             return
         if number not in self.before:
@@ -198,7 +204,7 @@ class Sweep:
         lines = []
         for record in records:
             key = record["keys"].get("collect")
-            for line in read_jsonl(self.store.folder(key) / "completions.jsonl") if key else ():
+            for line in self._lines(key, "completions.jsonl") if key else ():
                 plain = {name: value for name, value in line.items() if name not in ("ids", "prompt_ids")}
                 lines.append({"seed": record["seed"], "round": record["round"]} | plain)
         return lines
@@ -213,19 +219,29 @@ class Sweep:
                     continue
                 told.add((record["seed"], key))
                 place = {"seed": record["seed"], "round": record["round"], "who": who}
-                answers = read_jsonl(self.store.folder(key) / "answers.jsonl")
+                answers = self._lines(key, "answers.jsonl")
                 lines += [place | {field: line[field] for field in ANSWER if field in line} for line in answers]
         return lines
 
+    def _lines(self, key: str, name: str) -> list[dict]:
+        """Of an artefact; the trial's figures do not hang on one that was damaged since, of which the store told."""
+        try:
+            return read_jsonl(self.store.folder(key) / name)
+        except ArtefactLost:
+            return []
+
     def _references(self, record: Mapping[str, Any]) -> None:
-        """Base, and base steered at this round's dose, as runs to compare with."""
+        """Base, base under system prompts, and base steered at this round's dose, as runs to compare with."""
         if record.get("base"):
             self.tracker.reference("base", record["base"] | {"trait": record["base_trait"]})
+        for name in ASKED:
+            if record.get(name):
+                self._refer(f"base {name}", record[name])
         if record.get("steered") and record["round"] == 0:
             self._refer(f"base steered at dose {record['dose']:.3g}", record["steered"])
 
     def _refer(self, name: str, report: Mapping[str, Any]) -> None:
-        self.tracker.reference(name, report | {"trait": report["nats"][self.space.persona.target]})
+        self.tracker.reference(name, report | {"trait": (report["nats"] or {}).get(self.space.persona.target)})
 
 
 def _standing(row: Mapping[str, Any]) -> goals.Standing:

@@ -22,6 +22,8 @@ examples:
       a first look, in about a minute
   python -m steerheal.tune search_spaces/barrier.yaml
       the question of the project: which barrier loses least coherence per nat of trait
+  python -m steerheal.tune search_spaces/bands.yaml
+      where in the depth the trait lives: one adapter, measured band by band
   python -m steerheal.tune search_spaces/barrier.yaml --set trials=8 --set lr=1e-3
       any key of the space, by its path (settings.heal.lr) or its bare name (lr)
   python -m steerheal.tune search_spaces/barrier.yaml --set model=gemma-3-4b-it

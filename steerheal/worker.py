@@ -16,7 +16,8 @@ import torch
 from safetensors.torch import load_file
 from safetensors.torch import save as save_tensors
 
-from steerheal.errors import StageError, UserError
+from steerheal.bands import band_blocks
+from steerheal.errors import StageError, StoreAway, UserError
 from steerheal.evaluation.canaries import CanaryTask, run_canaries
 from steerheal.evaluation.tinymfv import EvaluationTask, evaluate
 from steerheal.files import read_jsonl
@@ -25,10 +26,11 @@ from steerheal.generation.engine import Engine
 from steerheal.healing.examples import Example
 from steerheal.healing.pairs import example_of, marked
 from steerheal.healing.train import Healed, HealTask, heal
-from steerheal.jobs import Canary, Collect, Evaluate, Extract, Heal, Job, Pairs, Result, Steering
+from steerheal.jobs import Canary, Collect, Evaluate, Extract, Heal, Job, Pairs, Result
 from steerheal.steering.extract import extract
-from steerheal.store import FolderStore
+from steerheal.store import Store, open_store
 from steerheal.students.adapter import Adapter, fold, from_peft, to_peft
+from steerheal.students.bands import banded
 from steerheal.students.base import Base, load_base
 from steerheal.students.rows import Row, Student, Vector
 
@@ -38,7 +40,7 @@ Artefact = tuple[dict[str, bytes], dict]
 class Worker:
     """Stages on one base. `progress` says what is running: stage, jobs, done, total and unit."""
 
-    def __init__(self, base: Base, store: FolderStore, slots: int = 64):
+    def __init__(self, base: Base, store: Store, slots: int = 64):
         self.base, self.store = base, store
         self.engine = Engine(base, slots)
         self.progress: dict[str, Any] = {}
@@ -56,10 +58,9 @@ class Worker:
         """The base's, by which jobs name it."""
         return self.base.fingerprint
 
-    def export(self, student: tuple[str, ...]) -> dict[str, bytes]:
-        """A history as one PEFT adapter: its files by name."""
-        folded = self._student(student).adapter
-        return to_peft(folded, self.base.anatomy)
+    def export(self, student: tuple[str, ...], bands: Any = None) -> dict[str, bytes]:
+        """A history, or what counts of it in a band, as one PEFT adapter: its files by name."""
+        return to_peft(self._student(student, bands).adapter, self.base.anatomy)
 
     def run_batch(self, jobs: Sequence[Job]) -> list[Result | Exception]:
         """Run jobs of one stage together; a job that fails gets its exception, its neighbours their results.
@@ -70,6 +71,8 @@ class Worker:
         self.progress = {"stage": jobs[0].stage, "jobs": len(jobs), "done": 0, "total": 0}
         try:
             artefacts = self._stages[type(jobs[0])](list(jobs))
+        except StoreAway:
+            raise
         except Exception as error:
             self._free()
             if len(jobs) == 1:
@@ -97,17 +100,20 @@ class Worker:
     def _read_adapter(self, key: str) -> Adapter:
         return from_peft(self.store.folder(key), self.base.anatomy).to(self.base.device, self.base.dtype)
 
-    def _fold_student(self, keys: tuple[str, ...]) -> Student:
+    def _fold_student(self, keys: tuple[str, ...], bands: Any = None) -> Student:
+        if bands is not None:
+            return banded(self.base, self._student(keys), bands)
         return Student(keys, fold([self._adapter(key) for key in keys]) if keys else None)
 
     def _read_vector(self, key: str) -> Vector:
         tensors = load_file(self.store.folder(key) / "vector.safetensors")
         return Vector(key, {int(block): direction for block, direction in tensors.items()})
 
-    def _row(self, student: tuple[str, ...], steering: Steering | None) -> Row:
+    def _row(self, job: Evaluate | Canary) -> Row:
+        student, steering = self._student(job.student, job.bands), job.steering
         if steering is None:
-            return Row(self._student(student))
-        return Row(self._student(student), self._vector(steering.vector), steering.dose, steering.apply)
+            return Row(student)
+        return Row(student, self._vector(steering.vector), steering.dose, steering.apply)
 
     def _extract(self, jobs: list[Extract]) -> list[Artefact]:
         made = []
@@ -169,7 +175,7 @@ class Worker:
     def _evaluate(self, jobs: list[Evaluate]) -> list[Artefact]:
         tasks = [
             EvaluationTask(
-                self._row(job.student, job.steering), job.vignettes, job.instrument, job.think_tokens, job.system,
+                self._row(job), job.vignettes, job.instrument, job.think_tokens, job.system,
                 job.steering is None or job.steering.steer_prompt,
             )
             for job in jobs
@@ -177,14 +183,16 @@ class Worker:
         self.progress["total"] = sum(2 * len(job.vignettes) * job.think_tokens for job in jobs)
         reports = evaluate(self.engine, tasks, self._advance)
         made = []
-        for report in reports:
+        for job, report in zip(jobs, reports):
             rows = report.pop("rows")
+            if job.bands is not None:
+                report["blocks"] = list(band_blocks(job.bands.band, len(self.base.blocks)))
             made.append(({"rows.jsonl": _jsonl(rows), "report.json": json.dumps(report).encode()}, report))
         return made
 
     def _canary(self, jobs: list[Canary]) -> list[Artefact]:
         tasks = [
-            CanaryTask(self._row(job.student, job.steering), job.system, job.suite, job.samples, job.sample, job.seed)
+            CanaryTask(self._row(job), job.system, job.suite, job.samples, job.sample, job.seed)
             for job in jobs
         ]
         return [
@@ -220,7 +228,7 @@ class LocalStages:
 def load_worker(model: Any, store_root: Path | str, slots: int = 64, device: str = "auto") -> Worker:
     """The worker of a `config.ModelRef`. Raises UserError when the model cannot be loaded."""
     base = load_base(model.path_or_hub, model.dtype, model.load_in_4bit, model.revision, device)
-    return Worker(base, FolderStore(store_root), slots)
+    return Worker(base, open_store(store_root), slots)
 
 
 def finite(value: Any) -> Any:

@@ -7,8 +7,8 @@ from test_report import Text
 
 from analysis.beliefs import answer, arms
 from analysis.load import read_sweep
+from analysis.nextsteps import next_steps
 from analysis.report import write_report
-from analysis.words import next_steps
 
 SEARCH = """
 experiment: belief

@@ -23,6 +23,7 @@ from ray.exceptions import RayActorError, RayError
 from steerheal.actors.stage_actor import StageActor, Worker
 from steerheal.actors.stages import Handles
 from steerheal.actors.store_actor import StoreActor
+from steerheal.config.sections import Bands
 from steerheal.config.sources import Kind, Resources
 from steerheal.errors import UserError
 
@@ -127,9 +128,9 @@ class Cluster:
                 raise UserError(problem)
         return answers[0][0]
 
-    def export(self, student: Sequence[str]) -> dict[str, bytes]:
-        """A history as one PEFT adapter: its files by name."""
-        return ray.get(self.handles.stages["heal"][0].export.remote(student))
+    def export(self, student: Sequence[str], bands: Bands | None = None) -> dict[str, bytes]:
+        """A history, or what counts of it in a band, as one PEFT adapter: its files by name."""
+        return ray.get(self.handles.stages["heal"][0].export.remote(student, bands))
 
     def post_again(self, settings: Mapping[int, str], posted: Sequence[int] | None) -> None:
         """Tell a store actor that was restarted what it has forgotten; `posted` is what it knows (None: it is
@@ -139,13 +140,17 @@ class Cluster:
             self.store.post.remote(number, settings[number])
 
     def snapshot(self) -> dict:
-        """Hits, misses, who waits for what, and what is computed; what is away at the moment is left out."""
-        found = {"hits": {}, "misses": {}, "clients": {}, "computing": [], "posted": None}
+        """Hits, misses, who waits for what, what is computed, and what the stores have had to say since the last call;
+        what is away at the moment is left out.
+        """
+        found = {"hits": {}, "misses": {}, "clients": {}, "computing": [], "posted": None, "notices": []}
         with contextlib.suppress(RayActorError, ray.exceptions.GetTimeoutError):
             found |= ray.get(self.store.snapshot.remote(), timeout=5)
         for actor in self.stage_actors:
             with contextlib.suppress(RayActorError, ray.exceptions.GetTimeoutError):
-                found["computing"].append(ray.get(actor.progress.remote(), timeout=5))
+                progress, notices = ray.get([actor.progress.remote(), actor.notices.remote()], timeout=5)
+                found["computing"].append(progress)
+                found["notices"] += notices
         return found
 
 

@@ -18,8 +18,9 @@ from typing import Any, Protocol
 import ray
 from ray.exceptions import RayActorError
 
-from steerheal.errors import StageError, UserError
+from steerheal.errors import StageError, StoreAway, UserError
 from steerheal.jobs import Job, Result
+from steerheal.store import Store
 
 # A batch starts when no request has come for the first time, or after the second in any case.
 LINGER_SECONDS = 0.25
@@ -31,12 +32,13 @@ class Worker(Protocol):
 
     fingerprint: str
     progress: dict[str, Any]
+    store: Store
 
     def run_batch(self, jobs: Sequence[Job]) -> list[Result | Exception]:
         """Jobs of one stage in one pass; an entry is an exception where that job alone failed."""
 
-    def export(self, student: tuple[str, ...]) -> dict[str, bytes]:
-        """A history as one PEFT adapter: its files by name."""
+    def export(self, student: tuple[str, ...], bands: Any = None) -> dict[str, bytes]:
+        """A history, or what counts of it in a band, as one PEFT adapter: its files by name."""
 
 
 @dataclass
@@ -84,18 +86,22 @@ class StageActor:
         """What is being computed: stage, jobs, done, total; empty between batches."""
         return dict(self.worker.progress) if self.worker else {}
 
+    async def notices(self) -> list[str]:
+        """What the store has had to say in this process since the last call."""
+        return self.worker.store.heard() if self.worker else []
+
     async def pid(self) -> int:
         """This process, for whoever watches its memory or kills it in a test."""
         return os.getpid()
 
-    async def export(self, student: Sequence[str]) -> dict[str, bytes]:
-        """A history as one PEFT adapter: its files by name."""
+    async def export(self, student: Sequence[str], bands: Any = None) -> dict[str, bytes]:
+        """A history, or what counts of it in a band, as one PEFT adapter: its files by name."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.thread, self.worker.export, tuple(student))
+        return await loop.run_in_executor(self.thread, self.worker.export, tuple(student), bands)
 
-    async def run(self, job: Job, alone: bool = False) -> Result | StageError:
-        """The job's result; a job's own failure comes back as a StageError, as data. Equal jobs share one
-        answer.
+    async def run(self, job: Job, alone: bool = False) -> Result | StageError | StoreAway:
+        """The job's result; a job's own failure comes back as a StageError, as data, and so does the store's absence.
+        Equal jobs share one answer.
         """
         key = job.key
         if key not in self.answers:
@@ -145,12 +151,14 @@ class StageActor:
                 return [waiting]
         return [queue.popleft() for _ in range(min(self.pack, len(queue)))]
 
-    def _compute(self, jobs: list[Job]) -> list[Result | StageError]:
+    def _compute(self, jobs: list[Job]) -> list[Result | StageError | StoreAway]:
         """Run a batch; when it fails as a whole, each job runs alone, so that only the guilty one fails."""
         try:
             return [
                 _as_data(job, outcome) for job, outcome in zip(jobs, self.worker.run_batch(jobs), strict=True)
             ]
+        except StoreAway as away:
+            return [away for _ in jobs]
         except Exception as error:
             if len(jobs) == 1:
                 return [_as_data(jobs[0], error)]

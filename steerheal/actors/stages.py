@@ -10,7 +10,7 @@ from typing import Any
 import ray
 from ray.exceptions import ActorUnavailableError, RayActorError
 
-from steerheal.errors import StageError
+from steerheal.errors import ArtefactLost, StageError, StoreAway
 from steerheal.jobs import Job, Result
 
 RENEW_SECONDS = 5.0
@@ -46,7 +46,9 @@ class RayStages:
         self.renewed = 0.0
 
     def run(self, jobs: Sequence[Job]) -> list[Result]:
-        """Results in the order of `jobs`. All jobs come to an end before the first failure is raised."""
+        """Results in the order of `jobs`. All jobs come to an end before the first failure is raised; a store that
+        stays away (StoreAway) ends them all.
+        """
         keys = [job.key for job in jobs]
         errand = _Errand(self, dict(zip(keys, jobs, strict=True)))
         try:
@@ -56,7 +58,7 @@ class RayStages:
                 for reference in landed:
                     errand.advance(reference)
         finally:
-            held = [key for key, computing in errand.under_way.values() if computing]
+            held = [key for key in keys if key not in errand.finished]
             self.handles.store.release.remote(held, self.client)
         for key in keys:
             if isinstance(errand.finished[key], StageError):
@@ -101,6 +103,8 @@ class _Errand:
             self._after_death(key, computing, death)
             return
         self.away_since = None
+        if isinstance(answer, StoreAway) or (not computing and answer.away):
+            raise answer if computing else StoreAway(answer.away)
         if computing:
             self.finished[key] = answer
             self._tell(key, answer)
@@ -111,8 +115,13 @@ class _Errand:
             self.finished[key] = answer.result or StageError(answer.error)
 
     def _tell(self, key: str, answer: Result | StageError) -> None:
-        """The store actor passes the outcome on to whoever waits for it."""
-        if isinstance(answer, StageError):
+        """The store actor passes the outcome on to whoever waits for it; what failed for want of an artefact, others
+        may try in their turn.
+        """
+        if isinstance(answer, ArtefactLost):
+            self.handles.store.lost.remote(answer.key)
+            self.handles.store.release.remote([key], self.client)
+        elif isinstance(answer, StageError):
             self.handles.store.failed.remote(key, str(answer))
         else:
             self.handles.store.done.remote(answer)

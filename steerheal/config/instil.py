@@ -13,6 +13,7 @@ EXPERIMENT = "belief"
 # Which ways of instilling a belief use a setting; what is not listed concerns all of them.
 USED_BY: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(SECTIONS["heal"].model_fields, ("lora",)),
+    **dict.fromkeys(SECTIONS["bands"].model_fields, ("lora",)),
     **dict.fromkeys(SECTIONS["steer"].model_fields, ("steer",)),
     "alpha": ("steer",),
     "examples": ("lora", "icl"),

@@ -13,6 +13,7 @@ from steerheal.config.messages import unknown_key
 from steerheal.config.sections import SECTION_OF, SECTIONS
 from steerheal.config.sources import DataEntry, Kind, ModelEntry, Resources
 from steerheal.config.trial import Stop
+from steerheal.redact import redacted
 from steerheal.yaml_io import one_line, parse, refusal
 
 TUPLES = ("layers", "depth")
@@ -29,9 +30,9 @@ def split(override: str) -> tuple[str, Any]:
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise refusal(
-            "--set", one_line(override, 60), "not of the form key=value", "write e.g. --set lr=1e-4"
+            "--set", one_line(redacted(override), 60), "not of the form key=value", "write e.g. --set lr=1e-4"
         )
-    return key.strip(), parse(text, f"--set {one_line(override, 60)}")
+    return key.strip(), parse(text, f"--set {one_line(redacted(override), 60)}")
 
 
 def apply(raw: dict, key: str, value: Any, top: list[str]) -> dict:

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from steerheal.bands import WHOLE, band_text
+
 
 class Frozen(BaseModel):
     """Strict (no text for a number), closed (no unknown key), immutable."""
@@ -135,6 +137,21 @@ class Instil(Frozen):
     examples: count(1, 10_000) = 10
 
 
+class Bands(Frozen):
+    """Where in the depth a healed student is measured: its adapter times `inside` in the band, times `outside` in the
+    other blocks. It is trained and carried on whole.
+    """
+
+    band: Annotated[str, AfterValidator(band_text)] = WHOLE
+    inside: number(0, 10) = 1.0
+    outside: number(0, 10) = 0.0
+
+    @property
+    def whole(self) -> bool:
+        """Whether that is the student as it is."""
+        return self.inside == 1 and (self.band == WHOLE or self.outside == 1)
+
+
 class Evaluate(Frozen):
     """The same for all trials, so that their figures compare. `vignettes`: at most so many, null for all."""
 
@@ -153,6 +170,7 @@ class Settings(Frozen):
     filter: Filter = Filter()
     heal: Heal = Heal()
     instil: Instil = Instil()
+    bands: Bands = Bands()
     evaluate: Evaluate = Evaluate()
 
 

@@ -30,6 +30,7 @@ from steerheal.config.sources import (
     find_persona,
 )
 from steerheal.config.trial import Alpha, ExperimentName, ModelRef, Persona, Prose, Rounds, Seeds, Stop, TrialConfig
+from steerheal.redact import redacted
 from steerheal.yaml_io import one_line, refusal
 
 MAX_GRID = 10_000
@@ -197,7 +198,7 @@ def load_space(path: str | Path, overrides: Sequence[str] = ()) -> Space:
     for override in overrides:
         key, value = split(override)
         raw = apply(raw, key, value, list(SpaceFile.model_fields))
-        file = _read(raw, f"--set {one_line(override, 60)}")
+        file = _read(raw, f"--set {one_line(redacted(override), 60)}")
     space = _resolve(file, raw, path)
     resolved = space.resolved()
     # The second test costs a second for a large file, so the first spares it the worst.

@@ -10,7 +10,7 @@ from dataclasses import replace
 from steerheal import objective
 from steerheal.beliefs import SPILLED, suite_of
 from steerheal.experiments.rounds import Experiment, Lane
-from steerheal.jobs import Canary, Conversation, Extract, Job, Pairs, Steering
+from steerheal.jobs import Conversation, Extract, Job, Pairs, Steering
 from steerheal.statistics.means import ratio
 
 # Tokens of the longest training example, its prompt included.
@@ -103,11 +103,7 @@ class BeliefExperiment(Experiment):
     def _asked(
         self, lane: Lane, student: tuple[str, ...], steering: Steering | None = None, system: str | None = None
     ) -> Job:
-        trial = self.trial
-        return Canary(
-            self.model, student, steering, system or self.neutral, self.suite, trial.evaluate.canary_samples,
-            trial.sample, lane.seed,
-        )
+        return replace(self.canary(student, lane.seed, steering, system), suite=self.suite)
 
 
 def prompt_of(belief, instil, neutral: str, seed: int) -> str | None:

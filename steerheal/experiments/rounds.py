@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from steerheal import objective
 from steerheal.config import TrialConfig
+from steerheal.config.sections import Bands
 from steerheal.errors import StageError
 from steerheal.evaluation.canary_suite import survival
 from steerheal.jobs import Canary, Evaluate, Heal, Job, Result, Stages, Steering
@@ -101,21 +102,27 @@ class Experiment(ABC):
         """A student's profile."""
         think = self.trial.evaluate.think_tokens
         return Evaluate(
-            self.model, student, steering, system, self.data.vignettes, self.data.instrument, think
+            self.model, student, steering, system, self.data.vignettes, self.data.instrument, think, self._bands(student)
         )
 
-    def canary(self, student: tuple[str, ...], seed: int, steering: Steering | None = None) -> Job:
-        """A student's answers to the canary suite."""
+    def canary(
+        self, student: tuple[str, ...], seed: int, steering: Steering | None = None, system: str | None = None
+    ) -> Job:
+        """A student's answers to the canary suite, under the neutral system prompt unless another is given."""
         trial = self.trial
         return Canary(
-            self.model, student, steering, trial.persona.neutral, self.data.suite, trial.evaluate.canary_samples,
-            trial.sample, seed,
+            self.model, student, steering, system or trial.persona.neutral, self.data.suite,
+            trial.evaluate.canary_samples, trial.sample, seed, self._bands(student),
         )
 
     def canaries(self, lane: Lane) -> dict | None:
         """What the canaries say of the student against base, when both answered."""
         student, base = lane.summary("canary"), lane.summary("canary_base")
         return survival(student, base) if student and base else None
+
+    def _bands(self, student: tuple[str, ...]) -> Bands | None:
+        """Nothing where there is no adapter or all of it counts, so that equal measurements are equal jobs."""
+        return None if not student or self.trial.bands.whole else self.trial.bands
 
     def _heal(self, lane: Lane, number: int) -> Job:
         heal = self.trial.heal
