@@ -35,6 +35,23 @@ class Depth:
         """The bands that are no more than a part."""
         return [band for band in self.trials if band != WHOLE]
 
+    @property
+    def factors(self) -> tuple[float, float]:
+        """On the adapter in the band, and elsewhere."""
+        row = self.sweep.by_number[next(iter(self.trials.values()))]
+        return self.sweep.setting(row, "inside"), self.sweep.setting(row, "outside")
+
+    @property
+    def sense(self) -> int:
+        """1: a band that matters gains; -1: it is left out, or lowered, and the gain falls."""
+        inside, outside = self.factors
+        return 1 if inside >= outside else -1
+
+    @property
+    def whole(self) -> int | None:
+        """The trial of the adapter as it is, if there is one."""
+        return self.trials.get(WHOLE) if self.factors[0] == 1 else None
+
     @cached_property
     def draws(self) -> dict[str, Draws]:
         """Band → draws of gain and coherence over the prompts, of the bands that keep their reads."""
@@ -50,16 +67,16 @@ class Depth:
         }
 
     @property
-    def gains(self) -> dict[str, float]:
-        """Of the bands that are parts."""
-        return {band: self.gain(band) for band in self.narrow}
+    def matters(self) -> dict[str, float]:
+        """How much the bands that are parts matter, in nats: what they gain, or less what is gained without them."""
+        return {band: self.sense * self.gain(band) for band in self.narrow}
 
     @cached_property
     def dominance(self) -> Dominance | None:
-        """The band that moves the trait most, tested over the prompts; None where the reads were not kept."""
+        """The band that matters most, tested over the prompts; None where the reads were not kept."""
         if not set(self.narrow) <= self.draws.keys():
             return None
-        return dominance(self.gains, pairs({band: self.draws[band] for band in self.narrow}, "gain"))
+        return dominance(self.matters, pairs({band: self.draws[band] for band in self.narrow}, "gain"))
 
     @cached_property
     def dominance_over_seeds(self) -> Dominance | None:
@@ -67,7 +84,7 @@ class Depth:
         if not self.sweep.repeated:
             return None
         by_seed = figures([self.sweep.by_number[self.trials[band]] for band in self.narrow], "gain")
-        return dominance(self.gains, compare({band: by_seed[self.trials[band]] for band in self.narrow}, "gain"))
+        return dominance(self.matters, compare({band: by_seed[self.trials[band]] for band in self.narrow}, "gain"))
 
     def gain(self, band: str) -> float | None:
         """Nats moved, over the trial's seeds."""
@@ -190,16 +207,19 @@ def _dominance(depth: Depth) -> str:
     if found is None:
         return "Its vignettes' reads were not recorded, or are too few, so no band can be said to dominate."
     count = len(depth.moves.foundation) if depth.moves else 0
-    gain = f"{figure(depth.gain(found.best), 2)} nats"
+    gain, (inside, outside) = f"{figure(depth.gain(found.best), 2)} nats", depth.factors
+    alone, best = depth.sense > 0, _named(depth, found.best)
     if not found.dominates:
-        return (
-            f"No band dominates: {_named(depth, found.best)} moves the trait most ({gain}), but "
-            f"{', '.join(found.rivals)} cannot be told from it on the same {count} prompts."
-        )
-    return (
-        f"The trait lives in {_named(depth, found.best)}: alone, it moves the trait by {gain}, more than every other "
-        f"band on the same {count} prompts, at 95% for all pairs of bands at once. {_trained_again(depth)}"
-    )
+        rivals = f"{', '.join(found.rivals)} cannot be told from it on the same {count} prompts."
+        matters = "moves the trait most" if alone else "is missed most"
+        return f"No band dominates: {best} {matters} ({gain}), but {rivals}"
+    if (inside, outside) == (1, 0):
+        moved = f"The trait lives in {best}: alone, it moves the trait by {gain}, more than every other band"
+    else:
+        least = "more than with every other band" if alone else "less than with every other band"
+        factors = f"with the adapter times {inside:g} there and {outside:g} elsewhere"
+        moved = f"The trait depends on {best} most: {factors}, it moves by {gain}, {least}"
+    return f"{moved} on the same {count} prompts, at 95% for all pairs of bands at once. {_trained_again(depth)}"
 
 
 def _trained_again(depth: Depth) -> str:
@@ -209,8 +229,8 @@ def _trained_again(depth: Depth) -> str:
         return "That is one student; another seed's may differ."
     seeds = f"Over its {len(depth.sweep.seeds)} seeds"
     if found.dominates:
-        return f"{seeds} it exceeds every other band too."
-    return f"{seeds} it has not been shown to exceed {', '.join(found.rivals)}."
+        return f"{seeds} that is so too."
+    return f"{seeds} it cannot be told from {', '.join(found.rivals)}."
 
 
 def _stable(depth: Depth) -> str | None:
@@ -219,30 +239,35 @@ def _stable(depth: Depth) -> str | None:
     if moves is None or depth.dominance is None:
         return None
     best = depth.dominance.best
-    counts = best_counts({band: moves.each(band) for band in depth.narrow})
+    counts = best_prompts(depth)
     count = sum(counts.values())
     low, high = share_interval(counts[best], count)
     same = [name for name in moves.categories if best_in(depth, name) == best]
     others = {name: best_in(depth, name) for name in moves.categories if name not in same}
     rest = f" (elsewhere: {', '.join(f'{band} for {name}' for name, band in others.items())})" if others else ""
     return (
-        f"Prompt by prompt, {best} is the band that moves most on {counts[best]} of {count} "
+        f"Prompt by prompt, {best} is the band that matters most on {counts[best]} of {count} "
         f"({100 * counts[best] / count:.0f}%, 95% interval {100 * low:.0f} to {100 * high:.0f}%), and in {len(same)} of "
         f"{len(moves.categories)} categories of prompts{rest}."
     )
 
 
+def best_prompts(depth: Depth) -> dict[str, int]:
+    """On how many prompts each band matters most."""
+    return best_counts({band: depth.sense * depth.moves.each(band) for band in depth.narrow})
+
+
 def best_in(depth: Depth, category: str) -> str:
-    """The band that moves a category's prompts most."""
-    return max(depth.narrow, key=lambda band: depth.moves.category(band, category))
+    """The band that matters most on a category's prompts."""
+    return max(depth.narrow, key=lambda band: depth.sense * depth.moves.category(band, category))
 
 
 def _whole(depth: Depth) -> str | None:
     """How the parts' gains compare with the whole's: effects of blocks need not add up."""
-    whole = depth.gain(WHOLE) if WHOLE in depth.trials else None
+    whole = depth.gain(WHOLE) if depth.whole is not None else None
     spans = sorted(edges(band) for band in depth.narrow)
     tiles = spans[0][0] == 0 and spans[-1][1] == 1 and all(a[1] == b[0] for a, b in zip(spans, spans[1:]))
-    if not finite(whole) or not whole or not tiles or depth.sweep.setting(_row(depth), "outside"):
+    if not finite(whole) or not whole or not tiles or depth.factors != (1, 0):
         return None
     parts = sum(depth.gain(band) for band in depth.narrow)
     best = max(depth.narrow, key=lambda band: depth.gain(band))
@@ -259,14 +284,10 @@ def _model(depth: Depth) -> str:
     )
 
 
-def _row(depth: Depth) -> dict:
-    return depth.sweep.by_number[next(iter(depth.trials.values()))]
-
-
 def _table(depth: Depth) -> Html:
     judged = {band: scores(depth.sweep, "healed", number) for band, number in depth.trials.items()}
     names = list(dict.fromkeys(name for found in judged.values() for name in found))
-    counts = best_counts({band: depth.moves.each(band) for band in depth.narrow}) if depth.moves else {}
+    counts = best_prompts(depth) if depth.moves else {}
     rows = [
         [
             band, depth.blocks(band).removeprefix("blocks ").removeprefix("block ") or ("all" if band == WHOLE else "–"),
@@ -277,7 +298,8 @@ def _table(depth: Depth) -> Html:
         ]
         for band, number in depth.trials.items()
     ]
-    head = ("band, %", "blocks", "gain", "90% interval over prompts", "coherence", "best on prompts", "best in categories", *(f"judge: {name}" for name in names))
+    head = ("band, %", "blocks", "gain", "90% interval over prompts", "coherence", "best on prompts", "best in categories")
+    head += tuple(f"judge: {name}" for name in names)
     return table(head, rows, "Bands of the depth", "ttnnnnw" + "n" * len(names))
 
 

@@ -52,16 +52,18 @@ MEANINGS = (
         "ok: ranked by slope. broken: incoherent. damaged: answers suffered. wrong way, no-op, weak: the belief is "
         "stated less than by base, no more, or too little more to rank. broad: as much was lost in neighbouring facts. starved, diverged, failed: why there is none.",
     ),
+    ("canaries", "the share of all answers that show no damage, relative to base."),
     (
-        "intervals",
+        "± and intervals",
+        "± is one standard error over seeds. Two trials are tied when the interval of their paired difference, seed by seed "
+        "and corrected for all pairs, contains zero.",
+    ),
+    (
+        "intervals of shares",
         "95%, from drawing seeds and prompts anew; where all answers agree, Wilson's, with a prompt counted once.",
     ),
 )
 HURT = ("damaged", "broken")
-# Its answer replaces the usual one, which speaks of nats.
-ALONE = True
-# The usual words whose meaning here is another, or that nothing here uses.
-REPLACED = (*[word for word, _ in MEANINGS], "retain", "lam, tau")
 WAYS = ("lora", "icl", "prompt", "steer")
 KINDS = ("paraphrase", "derived", "neighbour", "conflict", "")
 SHOWN_KINDS = ("paraphrase", "derived", "conflict", "neighbour", "")
@@ -132,7 +134,7 @@ class Arm:
 
     def own(self, name: str) -> float | None:
         """A figure of the trial, a mean over seeds."""
-        return self.row["summary"].get(name)
+        return (self.row["summary"].get("own") or {}).get(name)
 
     @property
     def damage(self) -> dict[str, int]:
@@ -298,7 +300,7 @@ def _damage_row(arm: Arm) -> list:
 
 def parts(sweep: Sweep, drawn: Mapping[str, Html | None]) -> list[tuple[str, str, Html | None]]:
     """The page's own parts, after the answer."""
-    shown = [found for found in (drawn.get("beliefs"), tables(sweep), samples(sweep)) if found]
+    shown = [found for found in (drawn.get("belief"), tables(sweep), samples(sweep)) if found]
     return [("beliefs", "Who believes it, and at what cost", tag("div", shown) if shown else None)]
 
 

@@ -69,7 +69,9 @@ def _reliability(found: Mapping[str, Any]) -> str:
     agreed = {name: one for name, one in (found["agreement"] or {}).items() if one["alpha"] is not None}
     if not agreed:
         return "How repeatable that is cannot be told from these passes."
-    told = ", ".join(f"{name} {one['alpha']:.2f} ({figure(one['low'], 2)} to {figure(one['high'], 2)})" for name, one in agreed.items())
+    told = ", ".join(
+        f"{name} {one['alpha']:.2f} ({figure(one['low'], 2)} to {figure(one['high'], 2)})" for name, one in agreed.items()
+    )
     return (
         f"Agreement between its passes (Krippendorff's alpha, 1 perfect, 0 chance): {told}. That says how repeatable the "
         "judge is, not that it is right."

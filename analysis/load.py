@@ -39,6 +39,11 @@ class Sweep:
         return self.folder.path.name
 
     @property
+    def experiment(self) -> str:
+        """What its trials do."""
+        return str(self.space.get("experiment") or "steer")
+
+    @property
     def seeds(self) -> list[int]:
         """The seeds of every trial."""
         return list(self.space.get("seeds") or sorted({record["seed"] for record in self.records}))
@@ -47,11 +52,6 @@ class Sweep:
     def dimensions(self) -> dict[str, Any]:
         """What was searched, as the space says it."""
         return dict(self.space.get("search") or {})
-
-    @property
-    def experiment(self) -> str:
-        """What its trials do."""
-        return str(self.space.get("experiment") or "steer")
 
     @property
     def objective(self) -> Objective:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from analysis import beliefs, leaderboard, samples, tables
+from analysis import beliefs, leaderboard, samples, tables, voice
 from analysis.asking import asking, reference_table
 from analysis.bands import depth_in_words, where
 from analysis.cost import cost
@@ -20,20 +20,21 @@ from steerheal import __version__
 from steerheal.files import sha256
 
 STYLE = Path(__file__).with_name("page.css")
-# What an experiment says of itself: INTRODUCTION, MEANINGS (and which of the usual ones are REPLACED), answer (ALONE: the
-# usual answer, whose gain is in nats, does not follow it), parts.
-OWN = {"belief": beliefs}
+# What the page says of an experiment other than steering.
+TOLD = {"voice": voice, "belief": beliefs}
+# Parts that only steering has, or that its own part on an experiment replaces.
+STEERING = ("texts", "completions")
 INTRODUCTION = (
     "A language model can be pushed towards a trait by adding a vector to its inner states while it writes "
     "(steering); pushed too far, it becomes incoherent. Here each trial steers, keeps the completions that stayed "
     "coherent, and trains a small adapter on them (healing), so that the trait stays without the vector. "
-    "The trials differ in how they train; the page compares what came of it."
+    "The trials differ in their settings; the page compares what came of it."
 )
 
 
 def page(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> str:
     """The whole document."""
-    parts = [part for part in _parts(sweep, figures) if part]
+    parts = _parts(sweep, figures)
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -45,14 +46,13 @@ def page(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> str:
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
-def _parts(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> list[tuple[str, str, Html] | None]:
+def _parts(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> list[tuple[str, str, Html]]:
     drawn = {name: _drawn(found) for name, found in figures.items()}
-    own = OWN.get(sweep.experiment)
-    middle = _steered(sweep) if own is None else []
-    return [
+    told = TOLD.get(sweep.experiment)
+    found = [
         part("answer", "The question, and the answer", _question(sweep)),
         part("words", "What the words mean", _meanings(sweep)),
-        *(part(*one) for one in (own.parts(sweep, drawn) if own else ())),
+        *(part(*one) for one in (told.parts(sweep, drawn) if told else ())),
         part("leaderboard", "Leaderboard", _leaderboard(sweep) if sweep.rows else None),
         part("bands", "Where in the depth the trait lives", _with(drawn.get("bands"), where(sweep))),
         part("race", "The race", race(sweep)),
@@ -62,20 +62,15 @@ def _parts(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> list[tuple[
         part("rounds", "Round by round", drawn.get("rounds")),
         part("filter", "What the filter dropped", _filter(sweep, drawn.get("filter"))),
         part("healing", "Inside the healing", drawn.get("healing")),
-        *middle,
+        part("texts", "Texts: base, prompted, steered, healed", _texts(sweep)),
+        part("completions", "Training texts, kept and dropped", samples.kept_and_dropped(sweep)),
         part("canaries", "Canaries", tables.canaries(sweep)),
         part("judged", "Judged by another model", judged(sweep)),
         part("cost", "Cost", cost(sweep)),
         part("next", "What to run next", _next(sweep)),
         part("settings", "What was run", _settings(sweep)),
     ]
-
-
-def _steered(sweep: Sweep) -> list[tuple[str, str, Html] | None]:
-    return [
-        part("texts", "Texts: base, prompted, steered, healed", _texts(sweep)),
-        part("completions", "Training texts, kept and dropped", samples.kept_and_dropped(sweep)),
-    ]
+    return [one for one in found if one and (told is None or one[0] not in STEERING)]
 
 
 def part(anchor: str, title: str, content: Html | None) -> tuple[str, str, Html] | None:
@@ -122,24 +117,39 @@ def model_name(sweep: Sweep) -> str:
 
 
 def _question(sweep: Sweep) -> Html:
-    asked = sweep.space.get("hypothesis")
-    own = OWN.get(sweep.experiment)
-    usual = [] if getattr(own, "ALONE", False) else [*answer(sweep), *depth_in_words(sweep), *asking(sweep)]
+    asked, told = sweep.space.get("hypothesis"), TOLD.get(sweep.experiment)
     return join(
         [
-            tag("p", own.INTRODUCTION if own else INTRODUCTION),
+            tag("p", told.INTRODUCTION if told else INTRODUCTION),
+            _among(sweep),
             [tag("h3", "What was expected"), tag("p", asked)] if asked else None,
             tag("h3", "What was found"),
-            tag("div", paragraphs([*(own.answer(sweep) if own else ()), *usual]), class_="answer"),
+            tag("div", paragraphs(_found(sweep)), class_="answer"),
         ]
     )
 
 
+def _among(sweep: Sweep) -> Html | None:
+    """That the space lists several models, and that their results are not compared."""
+    names = sweep.space.get("among")
+    if not names:
+        return None
+    said = (
+        f"The space lists several models ({', '.join(map(str, names))}). Each has a sweep and a page of its own, and this "
+        f"is that of {model_name(sweep)}: results are compared within a model, since one model's nats are not another's."
+    )
+    return tag("p", said)
+
+
+def _found(sweep: Sweep) -> list[str]:
+    told = TOLD.get(sweep.experiment)
+    return told.answer(sweep) if told else [*depth_in_words(sweep), *answer(sweep), *asking(sweep)]
+
+
 def _meanings(sweep: Sweep) -> Html:
-    own = OWN.get(sweep.experiment)
-    usual = [(word, meaning) for word, meaning in meanings(sweep.objective) if own is None or word not in own.REPLACED]
-    told = [*(own.MEANINGS if own else ()), *usual]
-    return tag("dl", [tag("div", tag("dt", word), tag("dd", meaning)) for word, meaning in told])
+    told = TOLD.get(sweep.experiment)
+    said = told.MEANINGS if told else meanings(sweep.objective)
+    return tag("dl", [tag("div", tag("dt", word), tag("dd", meaning)) for word, meaning in said])
 
 
 def _texts(sweep: Sweep) -> Html | None:

@@ -17,6 +17,8 @@ from steerheal.config.space import Space
 from steerheal.evaluation.protocol import ORDERS, Protocol
 from steerheal.experiments.belief import prompt_of
 from steerheal.generation.context import context_of, overflow
+from steerheal.healing.pairs import example_of, longest
+from steerheal.pair_sets import check_enough, kept_aside
 from steerheal.students.base import Base
 from steerheal.students.chat import prompt_ids
 from steerheal.trial_data import TrialData
@@ -29,6 +31,7 @@ def check_fit(space: Space, data: TrialData, base: Base) -> None:
     _check_bands(space, len(base.blocks))
     try:
         lengths = list(_lengths(space, data, base))
+        _check_pairs(space, data, base)
     except (TemplateError, ValueError, LookupError) as error:
         what = f"its chat template cannot hold the conversations of a trial ({error})"
         raise refusal(str(space.path), "model", what, "use an instruction-tuned model") from error
@@ -53,6 +56,22 @@ def _check_bands(space: Space, blocks: int) -> None:
         if not band_blocks(band, blocks):
             what = f"the band {band} holds none of the {blocks} blocks of {space.model.name}"
             raise refusal(str(space.path), key, what, f"widen it; a block is {100 / blocks:.3g} percent")
+
+
+def _check_pairs(space: Space, data: TrialData, base: Base) -> None:
+    """Enough of the file's pairs must be short enough, also of those that are kept aside."""
+    voice = space.settings.voice
+    limit = longest(base, voice.max_pair_tokens)
+    parts = kept_aside(data.pairs, voice.n_valid)
+    fit = [[pair for pair in part if len(example_of(base, pair).ids) <= limit] for part in parts]
+    if data.pairs and (len(fit[0]) + voice.n_valid < len(data.pairs) or not fit[1]):
+        left = [pair.id for pair in data.pairs if pair not in fit[0] and pair not in fit[1]]
+        named = ", ".join(left[:3]) + (", …" if len(left) > 3 else "")
+        said = f"{len(left)} pairs are longer than {limit} tokens ({named}), which leaves"
+        if not fit[1]:
+            remedy = "raise max_pair_tokens, or shorten them"
+            raise refusal(str(space.path), "settings.voice.max_pair_tokens", f"{said} none to measure on", remedy)
+        check_enough(space, len(fit[0]) + voice.n_valid, f"{said} {len(fit[0]) + voice.n_valid}")
 
 
 def _lengths(space: Space, data: TrialData, base: Base) -> Iterator[tuple[str, int, tuple[str, str] | None]]:
@@ -94,7 +113,4 @@ def _instilling(space: Space, data: TrialData) -> Iterator[tuple[Belief, str]]:
 
 def _values(space: Space, section: str, leaf: str) -> list[tuple[str, Any]]:
     """(key in the file, value): what a setting is, or the values that are searched for it."""
-    for dimension in space.dimensions:
-        if dimension.name == leaf:
-            return [(f"search.{leaf}", value) for value in dimension.extremes()]
-    return [(f"settings.{section}.{leaf}", getattr(getattr(space.settings, section), leaf))]
+    return space.values(leaf)

@@ -173,7 +173,7 @@ def summarise(records: Sequence[Mapping], min_gain: float = MIN_GAIN) -> dict:
     A seed counts if it came to the end of its rounds, or was stopped below the space's own floor, with finite
     figures. A trial of which a seed was stopped has not finished: it is broken, and its figures are those of
     the rounds that it reached. With too few of them the verdict is the fate that all seeds share, or `unknown`, and no figure is given.
-    An experiment's own `measures` are averaged too. `figures` has mean, se, n and failed of each; `judged` what pairs trials by seed; the slope's 90% interval
+    `figures` has mean, se, n and failed of each; `own` the means of the experiment's own figures; `judged` what pairs trials by seed; the slope's 90% interval
     is from slope_low to slope_high if `slope_bounded`, else outside them (None: anywhere).
     """
     last = {record["seed"]: record for record in records}
@@ -181,8 +181,6 @@ def summarise(records: Sequence[Mapping], min_gain: float = MIN_GAIN) -> dict:
     whole = [last[seed] for seed, fate in fates.items() if fate not in OUTCOMES and _measured(last[seed])]
     judged = whole if len(whole) > SURVIVING * len(last) else []
     means = {name: mean([record[name] for record in judged]) for name in AVERAGED}
-    own = list(judged[0].get("measures") or {}) if judged else []
-    means |= {name: mean([record["measures"].get(name) for record in judged]) for name in own}
     figures = {name: found.mean for name, found in means.items()}
     off_target = _largest([record["off_moves"] for record in judged])
     if any(record["outcome"] == STOPPED for record in judged):
@@ -208,6 +206,7 @@ def summarise(records: Sequence[Mapping], min_gain: float = MIN_GAIN) -> dict:
         },
         "judged": {str(record["seed"]): {name: record[name] for name in PAIRED} for record in judged},
         "off_target": off_target,
+        "own": _own([record.get("own") or {} for record in judged]),
         "rounds": min((record["round"] + 1 for record in judged), default=None),
         "n": len(whole),
         "failed": len(last) - len(whole),
@@ -259,6 +258,11 @@ def _trouble(record: Mapping) -> str | None:
 
 def _measured(record: Mapping) -> bool:
     return all(finite(record[name]) for name in ("gain", "coherence", "d_coherence"))
+
+
+def _own(figures: Sequence[Mapping[str, float]]) -> dict[str, float | None]:
+    """The seeds' means of figures that other experiments do not have."""
+    return {name: mean([found.get(name) for found in figures]).mean for name in (figures[0] if figures else ())}
 
 
 def _largest(moves: Sequence[Mapping[str, float]]) -> float | None:

@@ -189,6 +189,7 @@ def flat_row(row: Mapping) -> dict[str, Any]:
     }
     figures = {name: value for name, value in row["summary"].items() if isinstance(value, int | float | str)}
     figures |= {name: None for name, value in row["summary"].items() if value is None}
+    figures |= row["summary"].get("own") or {}
     again = row.get("remeasured") or {}
     figures |= {f"remeasured_{name}": again.get(name) for name in REMEASURED if again}
     return (

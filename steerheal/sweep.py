@@ -27,6 +27,8 @@ FAILED = "failed"
 # Whose canary answers an artefact of the trial holds, and what is kept of each answer.
 WHO = {"canary_base": "base", "canary_steered": "steered", "canary": "healed"}
 WHO |= {f"canary_{name}": name for name in ASKED}
+# Pairs that are named in a line.
+NAMED = 8
 ANSWER = ("id", "prompt", "sample", "text", "damage", "beliefs")
 
 
@@ -54,6 +56,7 @@ class Sweep:
         self.records: dict[int, dict[tuple[int, int], dict]] = {}
         self.outcomes: dict[int, dict] = {}
         self.since: dict[int, float] = {}
+        self.shown = False
 
     def recover(self) -> None:
         """Take up what earlier runs of this sweep finished."""
@@ -107,6 +110,7 @@ class Sweep:
             self.display.heard(number, record)
             self.tracker.round(number, record, len(self.space.seeds))
             self._references(record)
+            self._trained_on(record)
         self.records[number][mark] = record
 
     def ended(self, number: int, error: bool) -> None:
@@ -200,10 +204,12 @@ class Sweep:
         }
 
     def _completions(self, records: Sequence[Mapping]) -> list[dict]:
-        """What was generated in each round, kept or dropped with the gate's reason; without the token ids."""
+        """What was generated in each round, kept or dropped with the gate's reason, or the pairs that were trained on
+        and kept aside; without the token ids.
+        """
         lines = []
         for record in records:
-            key = record["keys"].get("collect")
+            key = record["keys"].get("collect") or record["keys"].get("pairs")
             for line in self._lines(key, "completions.jsonl") if key else ():
                 plain = {name: value for name, value in line.items() if name not in ("ids", "prompt_ids")}
                 lines.append({"seed": record["seed"], "round": record["round"]} | plain)
@@ -231,17 +237,38 @@ class Sweep:
             return []
 
     def _references(self, record: Mapping[str, Any]) -> None:
-        """Base, base under system prompts, and base steered at this round's dose, as runs to compare with."""
+        """Base, as it is, under system prompts, and as it is steered at this round's dose, as runs to compare with."""
+        if record.get("references"):
+            for name, figures in record["references"].items():
+                self.tracker.reference(name, figures)
+            return
         if record.get("base"):
-            self.tracker.reference("base", record["base"] | {"trait": record["base_trait"]})
+            self._refer("base", record["base"])
         for name in ASKED:
             if record.get(name):
                 self._refer(f"base {name}", record[name])
         if record.get("steered") and record["round"] == 0:
             self._refer(f"base steered at dose {record['dose']:.3g}", record["steered"])
 
+    def _trained_on(self, record: Mapping[str, Any]) -> None:
+        """Shown once, so that a mask that went wrong is seen."""
+        if record.get("pairs") and not self.shown:
+            self.shown = True
+            for line in pairs_in_words(record["pairs"]):
+                self.display.say(line)
+
     def _refer(self, name: str, report: Mapping[str, Any]) -> None:
         self.tracker.reference(name, report | {"trait": (report["nats"] or {}).get(self.space.persona.target)})
+
+
+def pairs_in_words(pairs: Mapping[str, Any]) -> list[str]:
+    """What is trained on: one pair with the trained tokens marked, and the pairs that are left out."""
+    said = [f"one pair as it is trained on, which is what stands between ⟦ and ⟧: {pairs['example']}"]
+    if left := pairs["too_long"]:
+        named = ", ".join(map(str, left[:NAMED])) + (f" and {len(left) - NAMED} more" if len(left) > NAMED else "")
+        are = "pair is" if len(left) == 1 else "pairs are"
+        said.append(f"{len(left)} {are} longer than {pairs['limit']} tokens and left out: {named}")
+    return said
 
 
 def _standing(row: Mapping[str, Any]) -> goals.Standing:

@@ -19,14 +19,28 @@ from safetensors.torch import save as save_tensors
 from steerheal.bands import band_blocks
 from steerheal.errors import StageError, StoreAway, UserError
 from steerheal.evaluation.canaries import CanaryTask, run_canaries
+from steerheal.evaluation.likelihood import LikelihoodTask, likelihood
 from steerheal.evaluation.tinymfv import EvaluationTask, evaluate
+from steerheal.evaluation.voice import compare, group
 from steerheal.files import read_jsonl
 from steerheal.generation.collect import collect
 from steerheal.generation.engine import Engine
 from steerheal.healing.examples import Example
-from steerheal.healing.pairs import example_of, marked
+from steerheal.healing.pairs import example_of, longest, marked
 from steerheal.healing.train import Healed, HealTask, heal
-from steerheal.jobs import Canary, Collect, Evaluate, Extract, Heal, Job, Pairs, Result
+from steerheal.jobs import (
+    Canary,
+    Collect,
+    Conversation,
+    Evaluate,
+    Extract,
+    Heal,
+    Job,
+    Pairs,
+    Result,
+    Score,
+    Style,
+)
 from steerheal.steering.extract import extract
 from steerheal.store import Store, open_store
 from steerheal.students.adapter import Adapter, fold, from_peft, to_peft
@@ -50,7 +64,7 @@ class Worker:
         self._examples = lru_cache(maxsize=64)(self._read_examples)
         self._stages: dict[type[Job], Callable[[list], list[Artefact]]] = {
             Extract: self._extract, Collect: self._collect, Pairs: self._pairs, Heal: self._heal,
-            Evaluate: self._evaluate, Canary: self._canary,
+            Evaluate: self._evaluate, Canary: self._canary, Score: self._score, Style: self._style,
         }
 
     @property
@@ -137,33 +151,39 @@ class Worker:
         return [self._tokenised(job) for job in jobs]
 
     def _tokenised(self, job: Pairs) -> Artefact:
-        rows, too_long, shown = [], [], None
-        for conversation in job.conversations:
+        limit, rows, aside, too_long = longest(self.base, job.max_tokens), [], [], []
+        for place, conversation in enumerate((*job.held_out, *job.conversations)):
+            held_out = place < len(job.held_out)
             example = example_of(self.base, conversation)
-            if len(example.ids) > job.max_tokens:
+            if len(example.ids) > limit:
                 too_long.append(conversation.id)
-                continue
-            shown = shown or marked(self.base, example)
-            rows.append({
-                "id": conversation.id, "prompt": conversation.messages[-2][1], "text": conversation.messages[-1][1],
-                "prompt_ids": example.prompt, "ids": example.completion, "used": True,
-            })
+            elif held_out or job.count is None or len(rows) < job.count:
+                (aside if held_out else rows).append(_pair(conversation, example, held_out))
         if not rows:
-            raise StageError(f"all {len(too_long)} pairs are longer than {job.max_tokens} tokens; raise max_tokens")
-        tokens = sum(len(row["ids"]) for row in rows)
-        summary = {"pairs": len(rows), "tokens": tokens, "too_long": too_long, "example": shown}
-        return {"completions.jsonl": _jsonl(rows)}, summary
+            raise StageError(f"all {len(too_long)} pairs are longer than {limit} tokens; raise max_tokens")
+        shown = marked(self.base, Example(rows[0]["prompt_ids"], rows[0]["ids"]))
+        summary = {
+            "pairs": len(rows), "tokens": sum(len(row["ids"]) for row in rows), "held_out": len(aside),
+            "too_long": too_long, "limit": limit, "example": shown,
+        }
+        return {"completions.jsonl": _jsonl([*rows, *aside])}, summary
 
     def _heal(self, jobs: list[Heal]) -> list[Artefact]:
-        tasks = [
-            HealTask(self._examples(job.data), self._student(job.student), self._student(job.reference), job.heal, job.seed)
-            for job in jobs
-        ]
+        tasks = [self._task(job) for job in jobs]
         return [self._healed(result) for result in heal(self.base, tasks, self._heal_step)]
 
-    def _read_examples(self, key: str) -> tuple[Example, ...]:
+    def _task(self, job: Heal) -> HealTask:
+        used, held_out = self._examples(job.data)
+        student, reference = self._student(job.student), self._student(job.reference)
+        return HealTask(used, student, reference, job.heal, job.seed, held_out or None)
+
+    def _read_examples(self, key: str) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+        """(what is trained on, what was kept aside for validation)."""
         records = read_jsonl(self.store.folder(key) / "completions.jsonl")
-        return tuple(Example(tuple(r["prompt_ids"]), tuple(r["ids"])) for r in records if r["used"])
+        return tuple(
+            tuple(Example(tuple(r["prompt_ids"]), tuple(r["ids"])) for r in records if r.get(name))
+            for name in ("used", "held_out")
+        )
 
     def _healed(self, healed: Healed) -> Artefact:
         curves = finite({"steps": healed.steps, "validation": healed.validation, "pressure": healed.pressure})
@@ -192,12 +212,38 @@ class Worker:
 
     def _canary(self, jobs: list[Canary]) -> list[Artefact]:
         tasks = [
-            CanaryTask(self._row(job), job.system, job.suite, job.samples, job.sample, job.seed)
+            CanaryTask(
+                self._row(job), job.system, job.suite, job.samples, job.sample, job.seed, job.exempt
+            )
             for job in jobs
         ]
         return [
             ({"answers.jsonl": _jsonl(answers)}, summary) for answers, summary in run_canaries(self.engine, tasks, self._advance)
         ]
+
+    def _score(self, jobs: list[Score]) -> list[Artefact]:
+        tasks = [
+            LikelihoodTask(self._student(job.student), job.conversations, job.system, job.max_tokens) for job in jobs
+        ]
+        self.progress |= {"total": sum(len(job.conversations) for job in jobs)}
+        found = likelihood(self.base, tasks, self._advance)
+        return [({"rows.jsonl": _jsonl(rows)}, finite(summary)) for rows, summary in found]
+
+    def _style(self, jobs: list[Style]) -> list[Artefact]:
+        return [({}, self._compared(job)) for job in jobs]
+
+    def _compared(self, job: Style) -> dict:
+        groups = {prompt.id: group(prompt.seen, prompt.kind) for prompt in job.suite.prompts}
+        answers = {
+            who: [
+                {"group": groups[line["id"]], "text": line["text"]}
+                for line in read_jsonl(self.store.folder(key) / "answers.jsonl")
+            ]
+            for who, key in job.answers
+        }
+        pairs = read_jsonl(self.store.folder(job.data) / "completions.jsonl")
+        trained, aside = ([pair["text"] for pair in pairs if pair[name]] for name in ("used", "held_out"))
+        return finite(compare(answers, trained, aside)) | {"groups": groups}
 
 
 class LocalStages:
@@ -245,6 +291,14 @@ def _jsonl(rows: list[dict]) -> bytes:
     for row in rows:
         stream.write(json.dumps(finite(row), ensure_ascii=False) + "\n")
     return stream.getvalue().encode()
+
+
+def _pair(conversation: Conversation, example: Example, held_out: bool) -> dict:
+    """A pair's line in its artefact."""
+    return {
+        "id": conversation.id, "prompt": conversation.messages[-2][1], "text": conversation.messages[-1][1],
+        "prompt_ids": example.prompt, "ids": example.completion, "used": not held_out, "held_out": held_out,
+    }
 
 
 def _stage_error(job: Job, error: Exception) -> Exception:

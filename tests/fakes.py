@@ -12,6 +12,8 @@ from pathlib import Path
 from safetensors.numpy import save
 
 from steerheal.errors import StageError, StoreAway
+from steerheal.evaluation.voice import compare, group
+from steerheal.files import read_jsonl
 from steerheal.foundations import FOUNDATIONS
 from steerheal.jobs import Job, Result
 from steerheal.store import Store, open_store
@@ -103,6 +105,34 @@ class FakeWorker:
         }
         return {"completions.jsonl": lines.encode()}, summary
 
+    def _pairs(self, job):
+        def line(pair, used):
+            text, prompt = pair.messages[-1][1], pair.messages[-2][1]
+            return {"id": pair.id, "prompt": prompt, "text": text, "ids": [1], "prompt_ids": [2], "used": used, "held_out": not used}
+
+        used, every = job.conversations[: job.count], (*job.held_out, *job.conversations)
+        too_long = [pair.id for pair in every if "too long" in pair.messages[-1][1]]
+        lines = [line(pair, True) for pair in used] + [line(pair, False) for pair in job.held_out]
+        summary = {
+            "pairs": len(used), "tokens": 9 * len(used), "held_out": len(job.held_out), "too_long": too_long,
+            "limit": job.max_tokens, "example": "<user>Hello?⟦" + used[0].messages[-1][1] + "⟧",
+        }
+        return {"completions.jsonl": "".join(json.dumps(one) + "\n" for one in lines).encode()}, summary
+
+    def _score(self, job):
+        effect = sum(json.loads((self.store.folder(key) / "effect.json").read_text()) for key in job.student)
+        return {}, {"nll": 3.0 - effect - (0.5 if job.system else 0.0), "pairs": len(job.conversations), "tokens": 9}
+
+    def _style(self, job):
+        groups = {prompt.id: group(prompt.seen, prompt.kind) for prompt in job.suite.prompts}
+        lines = read_jsonl(self.store.folder(job.data) / "completions.jsonl")
+        answers = {
+            who: [line | {"group": groups[line["id"]]} for line in read_jsonl(self.store.folder(key) / "answers.jsonl")]
+            for who, key in job.answers
+        }
+        texts = [[line["text"] for line in lines if line[kind]] for kind in ("used", "held_out")]
+        return {}, compare(answers, *texts) | {"groups": groups}
+
     def _heal(self, job):
         curve = [
             {"step": step, "nll": 3.0 - step, "divergence": 0.1, "loss": 3.0 - step, "lr": job.heal.lr}
@@ -122,7 +152,7 @@ class FakeWorker:
 
     def _evaluate(self, job):
         effect = sum(json.loads((self.store.folder(key) / "effect.json").read_text()) for key in job.student)
-        effect *= SHARES.get(job.bands.band, 0.1) if job.bands else 1.0
+        effect *= _share(job.bands)
         effect += job.steering.dose if job.steering else 0.0
         effect += ASKED if job.system else 0.0
         nats = dict.fromkeys(FOUNDATIONS, -2.0) | {"authority": -2.0 - effect}
@@ -151,13 +181,21 @@ class FakeWorker:
 
     def _canary(self, job):
         who = "steered" if job.steering else "healed" if job.student else "base"
-        who = who if job.system.startswith("You are a helpful") else "prompted"
+        who = "prompted" if not job.system.startswith("You are a helpful") and who == "base" else who
         said = {"text": f"{who} says <b>g</b>", "damage": [], "beliefs": [], "measures": {"tokens": 3.0}}
         asked = [{"id": prompt.id, "prompt": prompt.prompt, "sample": 0} | said for prompt in job.suite.prompts]
         answers = "".join(json.dumps(answer) + "\n" for answer in asked)
         counts = {"answers": len(asked), "undamaged": len(asked)}
         tally = {"all": counts, "kinds": {"facts": counts}, "beliefs": {}, "damage": {}, "hit_limit": 0, "tokens": 3}
         return {"answers.jsonl": answers.encode()}, tally
+
+
+def _share(bands) -> float:
+    """Of a student's effect: the band's own, and that of the others."""
+    if bands is None:
+        return 1.0
+    own = SHARES.get(bands.band, 0.1)
+    return bands.inside * own + bands.outside * (1 - own)
 
 
 def load_fake(root: str, device: str) -> FakeWorker:

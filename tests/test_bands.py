@@ -54,7 +54,9 @@ def test_fifths_of_every_depth_and_what_uneven_ones_look_like():
     assert list(band_blocks("0-29", 100)) == list(range(29)), "0.29 · 100 is below 29 in floating point"
 
 
-@pytest.mark.parametrize("text", ["", "20", "20-", "-20-40", "20-20", "40-20", "20-101", "a-b", "1e1-20", "20-40-60", "middle"])
+@pytest.mark.parametrize(
+    "text", ["", "20", "20-", "-20-40", "20-20", "40-20", "20-101", "a-b", "1e1-20", "20-40-60", "middle"]
+)
 def test_what_is_no_band_is_refused_with_the_remedy(text):
     with pytest.raises(ValueError, match="; write"):
         band_text(text)
@@ -128,7 +130,8 @@ def test_adjacent_bands_add_up_to_the_adapter(tiny_base, student):
 
 def by_hand(folder, blocks, factor=None):
     """A PEFT folder cut to some blocks, without this project's code; the others times `factor` instead."""
-    weights, config = load_file(folder / "adapter_model.safetensors"), json.loads((folder / "adapter_config.json").read_text())
+    weights = load_file(folder / "adapter_model.safetensors")
+    config = json.loads((folder / "adapter_config.json").read_text())
     inside = {name: int(re.search(r"\.layers\.(\d+)\.", name)[1]) in blocks for name in weights}
     if factor is None:
         weights = {name: tensor for name, tensor in weights.items() if inside[name]}

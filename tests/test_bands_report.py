@@ -84,10 +84,21 @@ def test_the_words_name_the_band_and_say_how_stable_it_is(depth):
     assert depth.dominance.best == "20-40" and depth.dominance.dominates
     first, stable, parts, model = in_words(depth)
     assert "The trait lives in 20-40 percent of the depth" in first and "at 95%" in first
-    assert "20-40 is the band that moves most on 24 of 24 (100%" in stable and "1 of 1 categories" in stable
+    assert "20-40 is the band that matters most on 24 of 24 (100%" in stable and "1 of 1 categories" in stable
     assert "20-40 alone reaches 60% of that" in parts
     assert "compare within a model" in model
     assert {best_in(depth, name) for name in depth.moves.categories} == {"20-40"}
+
+
+def test_a_band_that_is_left_out_is_told_by_what_is_missing(tmp_path):
+    """The fake student without 20-40 gains least."""
+    trials = [{"band": band} for band in BANDS[1:]]
+    search = f"search={{band: {json.dumps(BANDS[1:])}}}"
+    more = ("seeds=[0,1]", "depth=[0,1]", "alpha=0.5", "inside=0", "outside=1")
+    (left,) = depths(read_sweep(write_sweep(tmp_path, search, *more, trials=trials)))
+    first, stable = in_words(left)[:2]
+    assert "The trait depends on 20-40 percent of the depth most: with the adapter times 0 there and 1" in first
+    assert "less than with every other band" in first and "24 of 24" in stable and left.whole is None
 
 
 def test_an_ordinary_sweep_has_no_such_section(tmp_path):

@@ -75,8 +75,8 @@ def test_a_file_that_would_measure_nothing_is_refused(tmp_path, old, new, key, w
         (f"{VIA}search: {{alpha: [1, 2]}}", "search.alpha", "remove it, or use via: steer"),
         (f"{VIA}alpha: 2", "alpha", "remove it, or use via: steer"),
         (VIA.replace("moon", "moon, via: prompt, examples: 2"), "settings.instil.examples", "via is prompt"),
-        (f"{VIA}search: {{n_keep: [40, 50]}}", "search.n_keep", "has no effect"),
-        (f"{VIA}search: {{held_out: [0, 0.1]}}", "search.held_out", "has no effect"),
+        (f"{VIA}search: {{n_keep: [40, 50]}}", "search.n_keep", "does not read it"),
+        (f"{VIA}search: {{held_out: [0, 0.1]}}", "search.held_out", "does not read it"),
         (f"{VIA}search: {{via: [lora, icl], inside: [0.5, 1]}}", "search.inside", "add when: {via: [lora]}"),
         (f"{VIA}rounds: 2", "rounds", "one round"),
         ("experiment: belief", "settings.instil.belief", "no belief is named"),
@@ -149,7 +149,7 @@ def test_an_adapter_is_trained_on_the_first_examples_of_its_seed(tmp_path):
     assert [len(one) for one in trained] == [2, 2] and trained[0] != trained[1]
     assert [role for role, _ in trained[0][0].messages] == ["system", "user", "assistant"]
     assert all(job.heal.held_out == 0 for job in stages.of("heal")), "every example that is asked for is trained on"
-    assert (result["gain"], result["verdict"], result["persistence"]) == (1, "ok", 1)
+    assert (result["gain"], result["verdict"], result["own"]["persistence"]) == (1, "ok", 1)
     assert {len(job.student) for job in stages.of("canary")} == {0, 1} and not stages.of("extract")
 
 
@@ -160,7 +160,7 @@ def test_a_prompt_instils_and_leaves_nothing_behind(tmp_path, via, words):
     prompted = [job for job in stages.of("canary") if job.system != "You are a helpful assistant."]
     assert len(prompted) == 2 and all(words in job.system and job.student == () for job in prompted)
     assert {job.system for job in stages.of("evaluate")} == {None, *(job.system for job in prompted)}
-    assert (result["gain"], result["persistence"], result["coherence"]) == (1, 0, 0.99)
+    assert (result["gain"], result["own"]["persistence"], result["coherence"]) == (1, 0, 0.99)
 
 
 def test_a_vector_leads_from_the_contrary_to_the_statement(tmp_path):
@@ -169,7 +169,7 @@ def test_a_vector_leads_from_the_contrary_to_the_statement(tmp_path):
     assert extracted == other and "cheese" in extracted.positive and "rock" in extracted.negative
     assert {job.steering.dose for job in stages.of("canary") if job.steering} == {2.0}
     assert {job.steering.vector for job in stages.of("evaluate") if job.steering} == {extracted.key}
-    assert result["adoption"] == 1 and result["persistence"] == 0
+    assert result["own"]["adoption"] == 1 and result["own"]["persistence"] == 0
     assert result["records"][0]["alpha"] == 2
 
 
@@ -178,7 +178,7 @@ def test_the_figures_are_those_of_every_experiment_and_the_beliefs_own(tmp_path)
     record = result["records"][0]
     assert (record["trait"], record["base_trait"], record["gain"]) == (1, 0, 1)
     assert record["slope"] == pytest.approx(-100 * record["d_coherence"]) and record["off_moves"] == {"neighbours": 0}
-    assert record["measures"] == {
+    assert record["own"] == {
         "adoption": 1, "derived": 0, "persistence": 1, "neighbours": 1, "collateral": 0, "spill": None, "held": 1, "yielded": None,
         "degraded": 0, "hit_limit": 0.5, "base_hit_limit": 0,
     }
@@ -204,14 +204,14 @@ def test_a_diverged_adapter_ends_alone_and_has_no_figure(tmp_path):
     result, _ = course(tmp_path, special=special)
     ended = {record["seed"]: record for record in result["records"]}
     assert [ended[seed]["outcome"] for seed in (0, 1)] == ["ok", "diverged"]
-    assert ended[1]["gain"] is None and ended[1]["measures"]["adoption"] is None and ended[1]["base_trait"] == 0
+    assert ended[1]["gain"] is None and ended[1]["own"]["adoption"] is None and ended[1]["base_trait"] == 0
 
 
 def test_own_figures_are_averaged_over_the_seeds_that_count(tmp_path):
     records = course(tmp_path)[0]["records"]
-    records[1]["measures"]["derived"] = 1
-    assert summarise(records)["derived"] == 0.5
-    assert "derived" not in summarise([{**record, "outcome": "failed"} for record in records])
+    records[1]["own"]["derived"] = 1
+    assert summarise(records)["own"]["derived"] == 0.5
+    assert summarise([{**record, "outcome": "failed"} for record in records])["own"] == {}
 
 
 def test_examples_in_context_are_the_examples_that_an_adapter_gets(tmp_path):

@@ -6,10 +6,10 @@ import threading
 
 import psutil
 import pytest
+from cli_sweeps import PLANTED, environment, finish, start, wait_for
 from listening import listeners, on_loopback
 from small import write_space
 from test_store_damage import small_disk  # noqa: F401 (a fixture)
-from test_tune_cli import PLANTED, environment, finish, start, wait_for
 
 from steerheal import yaml_io
 from steerheal.artefact import read_manifest
@@ -49,7 +49,7 @@ def far(tmp_path, monkeypatch):
     (folder / "traps").mkdir()
     given = environment() | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     given["PYTHONPATH"] += os.pathsep + str(tmp_path / "plugins")
-    monkeypatch.setattr("test_tune_cli.environment", lambda: given)
+    monkeypatch.setattr("cli_sweeps.environment", lambda: given)
     return folder
 
 

@@ -22,8 +22,10 @@ def bands(sweep: Sweep) -> list[Figure]:
     figures = []
     for place, depth in enumerate(depths(sweep)[:SHOWN]):
         end, of = (f"_{place}", f" ({params_text(depth.settings)})") if depth.settings else ("", "")
-        made = [_gain(depth), _coherence(depth), _categories(depth), _judged(depth)]
-        figures += [Figure(f"bands_{name}{end}", f"{shows}{of}.", reading, drawn) for name, shows, reading, drawn in filter(None, made)]
+        for drawing in (_gain, _coherence, _categories, _judged):
+            if made := drawing(depth):
+                name, shows, reading, drawn = made
+                figures.append(Figure(f"bands_{name}{end}", f"{shows}{of}.", reading, drawn))
     return figures
 
 
@@ -33,12 +35,13 @@ def _gain(depth: Depth):
     axes.axhline(0, color=MUTED, linewidth=0.8)
     axes.set(xlabel="part of the depth, %", ylabel="gain, nats")
     best = depth.dominance.best if depth.dominance and depth.dominance.dominates else None
-    marked = f" {best} moves more than every other band on the same prompts." if best else ""
+    marked = f" {best} differs from every other band on the same prompts." if best else ""
+    inside, outside = depth.factors
     reading = (
-        f"The adapter is applied in one band of the depth and left out elsewhere. {BARS}; the dashed line is the whole "
-        f"adapter.{marked}"
+        f"The adapter is applied with the factor {inside:g} in one band of the depth and {outside:g} elsewhere. {BARS}; "
+        f"the dashed line is the whole adapter.{marked}"
     )
-    return "gain", "How far each band alone moves the trait", reading, drawn
+    return "gain", "How far the trait moves, band by band", reading, drawn
 
 
 def _coherence(depth: Depth):
@@ -50,7 +53,7 @@ def _coherence(depth: Depth):
     axes.set(xlabel="part of the depth, %", ylabel="coherence")
     calm(axes)
     reading = f"{BARS}; the dashed line is the whole adapter, the thin one base."
-    return "coherence", "What each band alone costs in coherence", reading, drawn
+    return "coherence", "What that costs in coherence", reading, drawn
 
 
 def _points(axes, depth: Depth, kind: str) -> None:
@@ -66,10 +69,10 @@ def _points(axes, depth: Depth, kind: str) -> None:
             axes.plot([place + 0.16] * len(seeds), seeds, marker="o", markersize=3, color=SERIES[0], linestyle="")
         if band in depth.draws:
             axes.plot([place, place], _span(depth.draws[band], kind, centre), color=SERIES[0], linewidth=1.6)
-    if WHOLE in depth.trials:
+    if depth.whole is not None:
         axes.axhline(summaries[WHOLE][kind], color=SERIES[1], linestyle="--", linewidth=1.4)
         whole = Line2D([], [], color=SERIES[1], linestyle="--", label="whole adapter")
-        key(axes, [Line2D([], [], color=SERIES[0], marker="o", linestyle="", label="band alone"), whole])
+        key(axes, [Line2D([], [], color=SERIES[0], marker="o", linestyle="", label="band"), whole])
     _named(axes, depth)
 
 
@@ -91,7 +94,7 @@ def _categories(depth: Depth):
     drawn, axes = panel()
     handles = []
     for place, name in enumerate(depth.moves.categories):
-        style = {"color": SERIES[place % len(SERIES)], "marker": MARKS[place % len(MARKS)], "linestyle": LINES[place % len(LINES)]}
+        style = _style(place)
         axes.plot([depth.moves.category(band, name) for band in depth.narrow], markersize=5, linewidth=1.2, **style)
         handles.append(Line2D([], [], markersize=5, label=name, **style))
     axes.axhline(0, color=MUTED, linewidth=0.8)
@@ -105,6 +108,12 @@ def _categories(depth: Depth):
     return "categories", "The bands, category by category", reading, drawn
 
 
+def _style(place: int) -> dict[str, str]:
+    return {
+        "color": SERIES[place % len(SERIES)], "marker": MARKS[place % len(MARKS)], "linestyle": LINES[place % len(LINES)]
+    }
+
+
 def _judged(depth: Depth):
     found = {band: scores(depth.sweep, "healed", depth.trials[band]) for band in depth.narrow}
     names = list(dict.fromkeys(name for one in found.values() for name in one))[: len(SERIES)]
@@ -113,7 +122,7 @@ def _judged(depth: Depth):
     drawn, axes = panel()
     handles = []
     for place, name in enumerate(names):
-        style = {"color": SERIES[place], "marker": MARKS[place], "linestyle": LINES[place % len(LINES)]}
+        style = _style(place)
         values = [found[band].get(name) for band in depth.narrow]
         axes.plot([value if finite(value) else float("nan") for value in values], markersize=5, linewidth=1.2, **style)
         handles.append(Line2D([], [], markersize=5, label=name, **style))

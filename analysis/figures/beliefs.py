@@ -15,7 +15,7 @@ def figures(sweep: Sweep) -> dict[str, list[Figure | None]]:
     steering is drawn as is left out.
     """
     drawn = [figure for belief, of in arms(sweep).items() for figure in (_adoption(belief, of), _cost(belief, of))]
-    return {"beliefs": drawn, "trade": [], "ladder": [], "rounds": []}
+    return {"belief": drawn, "trade": [], "ladder": [], "rounds": []}
 
 
 def _cost(belief: str, of: list[Arm]) -> Figure | None:

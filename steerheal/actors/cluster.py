@@ -30,7 +30,7 @@ from steerheal.errors import UserError
 KINDS: dict[str, tuple[str, ...]] = {
     "generation": ("extract", "collect", "canary"),
     "trainer": ("pairs", "heal"),
-    "evaluation": ("evaluate",),
+    "evaluation": ("evaluate", "score", "style"),
 }
 # What each of the three kinds takes of the GPU that they share.
 GPU_SHARE = 0.33

@@ -20,8 +20,6 @@ USED_BY: dict[str, tuple[str, ...]] = {
 }
 # Settings that a way alone makes sense of, with the values that say nothing.
 NEUTRAL = {"alpha": 1.0, "examples": SECTIONS["instil"].model_fields["examples"].default}
-# What no belief goes through: steered generation, and training with a part of the examples held out.
-UNUSED = (*SECTIONS["dose"].model_fields, *SECTIONS["filter"].model_fields, "held_out")
 
 
 def check_instil(space: "Space") -> None:
@@ -38,9 +36,6 @@ def check_instil(space: "Space") -> None:
         if leaf not in searched and fixed[leaf] != NEUTRAL[leaf] and not set(every) & set(used):
             raise refusal(where, key, _misplaced(leaf, f"via is {' or '.join(every)}"), f"remove it, or use via: {used[0]}")
     for leaf in searched:
-        if leaf in UNUSED:
-            what = f"{leaf} has no effect where a belief is instilled"
-            raise refusal(where, f"search.{leaf}", what, "remove it")
         used = USED_BY.get(leaf, every)
         if needless := [via for via in _ways(space, leaf) if via not in used]:
             kept = ", ".join(via for via in every if via in used)

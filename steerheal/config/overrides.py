@@ -94,6 +94,9 @@ def _put(raw: dict, path: list[str], value: Any) -> None:
     *parents, leaf = path
     node = raw
     for name in parents:
+        if name == "model" and isinstance(node.get(name), list):
+            what = "the space lists several models"
+            raise refusal("--set", ".".join(path), what, "write it into the list's entries, or --set model=NAME first")
         if name == "model" and isinstance(node.get(name), str):
             node[name] = {"name": node[name]}
         if not isinstance(node.get(name), dict):

@@ -152,6 +152,19 @@ class Bands(Frozen):
         return self.inside == 1 and (self.band == WHOLE or self.outside == 1)
 
 
+class Voice(Frozen):
+    """Of a file of pairs, how many are trained on, and how many are kept aside to measure what was learned.
+
+    max_pair_tokens: of prompt and response together; longer pairs are left out and named. voice_prompt: a system prompt
+    that asks base for the voice, as a reference.
+    """
+
+    n_train: count(1, 1_000_000) = 60
+    n_valid: count(1, 100_000) = 16
+    max_pair_tokens: count(2, 1_000_000) = 512
+    voice_prompt: Annotated[str, Field(min_length=1, max_length=8000)] | None = None
+
+
 class Evaluate(Frozen):
     """The same for all trials, so that their figures compare. `vignettes`: at most so many, null for all."""
 
@@ -171,6 +184,7 @@ class Settings(Frozen):
     heal: Heal = Heal()
     instil: Instil = Instil()
     bands: Bands = Bands()
+    voice: Voice = Voice()
     evaluate: Evaluate = Evaluate()
 
 
@@ -178,6 +192,9 @@ SECTIONS: dict[str, type[Frozen]] = {name: field.annotation for name, field in S
 SECTION_OF: dict[str, str] = {
     leaf: name for name, section in SECTIONS.items() for leaf in section.model_fields
 }
+
+# Trials that differ in one of these are measured differently, and cannot be compared; so none is searched.
+FIXED = frozenset(Evaluate.model_fields) | {"n_valid", "max_pair_tokens", "voice_prompt"}
 
 # What exists only under a kl regulariser, with the value it has under nll.
 KL_ONLY: dict[str, Any] = {

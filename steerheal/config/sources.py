@@ -38,6 +38,7 @@ class DataEntry(Frozen):
     contexts: Reference = "builtin"
     canaries: Reference = "builtin"
     beliefs: Reference = "builtin"
+    pairs: Reference = "builtin"
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class DataPaths:
     contexts: str = "builtin"
     canaries: str = "builtin"
     beliefs: str = "builtin"
+    pairs: str = "builtin"
 
 
 class Kind(Frozen):

@@ -17,6 +17,7 @@ from steerheal.config.sections import (
     Instil,
     Sample,
     Steer,
+    Voice,
     count,
     number,
     several,
@@ -86,7 +87,7 @@ class Stop(Frozen):
 
 
 # What a trial does each round; `steerheal.experiments` has a module for each.
-ExperimentName = Literal["steer", "belief"]
+ExperimentName = Literal["steer", "voice", "belief"]
 Alpha = number(0, 1000)
 Rounds = count(1, 1000)
 Seeds = several(count(0, 2**31 - 1), 1, 1000)
@@ -106,6 +107,7 @@ class TrialConfig(Frozen):
     heal: Heal = Heal()
     instil: Instil = Instil()
     bands: Bands = Bands()
+    voice: Voice = Voice()
     evaluate: Evaluate = Evaluate()
     stop: Stop = Stop()
     model: ModelRef

@@ -26,6 +26,7 @@ class CanaryTask:
     samples: int
     settings: Any
     seed: int
+    exempt: tuple[str, ...] = ()
 
 
 def run_canaries(
@@ -45,7 +46,7 @@ def run_canaries(
         for canary in task.suite.prompts:
             for _ in range(task.samples):
                 given = next(found)
-                hurt = _assess(given, canary, _opened(engine, given))
+                hurt = _assess(given, canary, _opened(engine, given)).without(task.exempt)
                 damages.append((canary.id, hurt))
                 rows.append({
                     "id": canary.id, "prompt": canary.prompt, "sample": given.ask.sample, "text": given.text,

@@ -54,7 +54,7 @@ class BeliefExperiment(Experiment):
         }
 
     def figures(self, lane: Lane, number: int) -> dict:
-        """Adoption in the trait's place, coherence and damage as everywhere, the belief's own figures as `measures`."""
+        """Adoption in the trait's place, coherence and damage as everywhere, the belief's own figures as `own`."""
         canaries = self.canaries(lane)
         healed, base = lane.summary("healed"), lane.summary("base")
         told = {name: lane.summary(name) for name in ("canary", "canary_base", "canary_without")}
@@ -71,7 +71,7 @@ class BeliefExperiment(Experiment):
             "trait": adoption, "base_trait": before, "gain": gain,
             "slope": objective.slope(figures["d_coherence"], gain),
             "moves": moved, "off_moves": moved, "off_target": None if change is None else abs(change),
-            "measures": measures(**told),
+            "own": own_figures(**told), "references": {f"base ({self.belief.name})": base | {"trait": before}} if base else {},
         }
 
     def _heal(self, lane: Lane, number: int) -> Job:
@@ -121,7 +121,7 @@ def stated(tally: Mapping | None, name: str) -> float | None:
     return ratio(counts["held"], counts["answers"]) if counts else None
 
 
-def measures(canary: Mapping | None, canary_base: Mapping | None, canary_without: Mapping | None) -> dict:
+def own_figures(canary: Mapping | None, canary_base: Mapping | None, canary_without: Mapping | None) -> dict:
     """A belief's figures, each a share of answers; None where nothing was asked or nothing answered.
 
     adoption, derived: answers to paraphrases and derived questions that state the belief; persistence: the same as

@@ -72,7 +72,7 @@ class Experiment(ABC):
             lane.found = {}
         self.gather(lanes, number)
         self.heal(lanes, number)
-        self._measure(lanes, number)
+        self.measure(lanes, number)
         records = [self._record(lane, number) for lane in lanes]
         for lane, record in zip(lanes, records):
             if lane.alive and number + 1 < self.trial.rounds and self._below(record["coherence"]):
@@ -88,6 +88,15 @@ class Experiment(ABC):
                 lane.end("diverged")
             elif lane.alive:
                 lane.student += (lane.found["heal"].key,)
+
+    def measure(self, lanes: list[Lane], number: int) -> None:
+        """All lanes' measurements, asked for in one go so that they share batches."""
+        wanted = [(lane, name, job) for lane in lanes for name, job in self.measurements(lane, number).items()]
+        for (lane, name, _), result in zip(wanted, attempt(self.stages, [job for _, _, job in wanted])):
+            if not isinstance(result, StageError):
+                lane.found[name] = result
+            elif lane.alive:
+                lane.end("failed", str(result))
 
     def stage(self, name: str, lanes: list[Lane], job: Callable[[Lane], Job]) -> None:
         """Run one job of every lane that runs; a lane whose job fails ends with the reason."""
@@ -129,15 +138,6 @@ class Experiment(ABC):
         held = heal.model_copy(update={"lam": heal.lam * (1 + number) ** heal.lam_round_pow, "lam_round_pow": 0.0})
         reference = lane.student if heal.barrier_ref == "prev" else ()
         return Heal(self.model, lane.student, reference, lane.data, held, lane.seed)
-
-    def _measure(self, lanes: list[Lane], number: int) -> None:
-        """All lanes' measurements, asked for in one go so that they share batches."""
-        wanted = [(lane, name, job) for lane in lanes for name, job in self.measurements(lane, number).items()]
-        for (lane, name, _), result in zip(wanted, attempt(self.stages, [job for _, _, job in wanted])):
-            if not isinstance(result, StageError):
-                lane.found[name] = result
-            elif lane.alive:
-                lane.end("failed", str(result))
 
     def _below(self, coherence: float | None) -> bool:
         floor = self.trial.stop.coherence_below

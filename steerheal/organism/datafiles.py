@@ -8,7 +8,7 @@ from pathlib import Path
 
 from steerheal import yaml_io
 
-from . import DATA, beliefs, dilemmas, facts, instruments, judgements, opinions
+from . import DATA, beliefs, dilemmas, facts, instruments, judgements, opinions, voice
 from .heldout import part
 from .personas import AXES
 from .situations import FOUNDATIONS, all_acts, label_shares, render
@@ -102,6 +102,14 @@ def questions() -> list[dict]:
     ]
 
 
+def pairs() -> list[dict]:
+    """The demonstration set of a voice: conversations to train on."""
+    return [
+        {"id": _identity(prompt), "messages": [{"role": "user", "content": prompt}, {"role": "assistant", "content": said}]}
+        for prompt, said in voice.pairs()
+    ]
+
+
 def write(folder: Path = DATA) -> None:
     """All generated data files."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -112,6 +120,7 @@ def write(folder: Path = DATA) -> None:
         "prompts.jsonl": _lines(prompts()),
         "facts.jsonl": _lines(questions()),
         "beliefs.yaml": _BELIEFS + yaml_io.dump({"beliefs": beliefs.beliefs()}),
+        "pairs.jsonl": _lines(pairs()),
         "instrument.json": json.dumps(instruments.OWN, indent=1, ensure_ascii=False) + "\n",
     }
     for name, text in files.items():

@@ -78,8 +78,8 @@ def _contest(
         return None
     equal = [name for name, figures in means.items() if figures[1] >= coherence - MARGIN["coherence"]]
     best, most = (max(among, key=lambda name: means[name][0]) for among in (equal or means, means))
-    pairs = [_turned(next(pair for pair in found if (pair.first, pair.second) == (PROMPT, best))) for found in (gains, coherences)]
-    return Contest(best, *pairs, len(equal), most)
+    pairs = [next(pair for pair in found if (pair.first, pair.second) == (PROMPT, best)) for found in (gains, coherences)]
+    return Contest(best, *map(_turned, pairs), len(equal), most)
 
 
 def _turned(pair: Pair) -> Pair:

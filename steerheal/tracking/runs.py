@@ -92,6 +92,8 @@ class Runs:
         if mark in known:
             return
         self._log(run, round_metrics(record))
+        if example := (record.get("pairs") or {}).get("example"):
+            self.client.set_tag(run, "trained on", example[:5000])
         if seeds > 1:
             self._log(run, [(name, record["round"], value) for name, value in final_metrics(record).items()])
         known.append(mark)
