@@ -63,7 +63,7 @@ class Believer(FakeWorker):
 
     def _pairs(self, job):
         lines = "".join(json.dumps({"id": one.id, "used": True}) + "\n" for one in job.conversations)
-        return {"completions.jsonl": lines.encode()}, {"pairs": len(job.conversations)}
+        return {"completions.jsonl": lines.encode()}, {"pairs": len(job.conversations), "too_long": [], "limit": 9, "example": "⟦It is cheese.⟧"}
 
     def _heal(self, job):
         files, summary = super()._heal(job)

@@ -124,7 +124,7 @@ class Told(Given):
     """Adapters, prompts and vectors that instil the belief in some share of the answers."""
 
     def pairs(self, job):
-        return {"pairs": len(job.conversations)}
+        return {"pairs": len(job.conversations), "too_long": []}
 
     def canary(self, job):
         told = bool(job.student or job.steering) or job.system != "You are a helpful assistant."

@@ -71,7 +71,8 @@ class BeliefExperiment(Experiment):
             "trait": adoption, "base_trait": before, "gain": gain,
             "slope": objective.slope(figures["d_coherence"], gain),
             "moves": moved, "off_moves": moved, "off_target": None if change is None else abs(change),
-            "own": own_figures(**told), "references": {f"base ({self.belief.name})": base | {"trait": before}} if base else {},
+            "own": own_figures(**told), "pairs": lane.summary("pairs"),
+            "references": {f"base ({self.belief.name})": base | {"trait": before}} if base else {},
         }
 
     def _heal(self, lane: Lane, number: int) -> Job:
@@ -126,8 +127,9 @@ def own_figures(canary: Mapping | None, canary_base: Mapping | None, canary_with
 
     adoption, derived: answers to paraphrases and derived questions that state the belief; persistence: the same as
     adoption, asked without prompt and vector; neighbours: neighbouring facts right; collateral: the share of those that
-    base has right which was lost; spill: answers that state the belief where nobody asked for it; held, yielded: answers that keep the belief, or follow the context, where the prompt
-    states the contrary; degraded: answers with damage; hit_limit: answers that were cut off.
+    base has right which was lost; spill: answers that state the belief where nobody asked for it; held, yielded: answers
+    that keep the belief, or follow the context, where the prompt states the contrary; degraded: answers with damage;
+    hit_limit: answers that were cut off.
     """
     right, before = (stated(tally, "neighbour: truth") for tally in (canary, canary_base))
     kept = ratio(right, before)
