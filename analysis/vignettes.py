@@ -9,10 +9,10 @@ from analysis.load import Sweep
 from steerheal.statistics.pairs import Pair
 from steerheal.statistics.vignettes import KINDS, LEAST, Bootstrap, Draws, Reads, interval, pairs
 
-# The experiments whose gain is read from vignettes.
-READ = ("steer",)
 ONE = "over vignettes"
 SEVERAL = "over seeds and vignettes"
+# The experiments whose gain is a foundation's.
+READ = ("steer",)
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ class Trial:
 
 
 def read_trial(sweep: Sweep, number: int) -> Trial | None:
-    """The reads of the seeds that a trial's figures are means of; None where they were not recorded, or where another
-    thing is measured.
+    """The reads of the seeds that a trial's figures are means of; None where they were not recorded, or where the gain is
+    not read from vignettes.
     """
     if sweep.experiment not in READ:
         return None
