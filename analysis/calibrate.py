@@ -12,6 +12,7 @@ import numpy as np
 from steerheal.statistics.detect import smallest_detectable
 from steerheal.statistics.fieller import slope_interval
 from steerheal.statistics.pairs import all_pairs, slope_pairs
+from steerheal.statistics.vignettes import Bootstrap, Reads, interval
 
 NOISES = ("normal", "lognormal")
 SIGMA = 0.75
@@ -24,6 +25,10 @@ CHUNK = 500
 GAIN_SD, COHERENCE_SD = 0.1, 0.001
 GAINS = (0.0, 0.02, 0.05, 0.1, 0.3, 1.0)
 SLOPES = (0.0, 0.3, 1.0, 3.0)
+# Of the vignettes: how many, how far they move apart, and the true gains.
+VIGNETTES = (28, 60, 132)
+MOVED_SD = 0.15
+VIGNETTE_GAINS, VIGNETTE_SLOPE = (0.1, 0.3, 1.0), 0.5
 # At most so many sweeps with a false difference, at least so many found, at least so many covered.
 FALSE = {"normal": 0.05, "lognormal": 0.07}
 FOUND = 0.80
@@ -142,6 +147,51 @@ def slope_table(repetitions: int, rng) -> bool:
     return kept
 
 
+def population(gain: float, slope: float, seeds: int, size: int, rng) -> tuple[Reads, list[Reads]]:
+    """Base and a student per seed on `size` vignettes of a population with this gain and slope, seeds included: few
+    vignettes say much of the target, and how far one moves and what it loses vary, by vignette and by both.
+    """
+    base, mass = rng.beta(0.3, 1.7, size), 0.996 + 0.003 * rng.standard_normal(size)
+    students = []
+    shared = rng.normal(0, MOVED_SD, size)
+    lost = slope * gain / 100 * rng.gamma(0.5, 2.0, size)
+    noise = (GAIN_SD, COHERENCE_SD) if seeds > 1 else (0.0, 0.0)
+    for _ in range(seeds):
+        own, less = noise[0] * rng.standard_normal(), noise[1] * rng.standard_normal()
+        moved = shared + rng.normal(0, MOVED_SD, size) - MOVED_SD**2
+        students.append(Reads(base * np.exp(moved - gain - own), mass - lost + less))
+    return Reads(base, mass), students
+
+
+def vignette_table(repetitions: int, rng) -> bool:
+    """Print the coverage of the intervals over vignettes, and over seeds and vignettes; whether it is what was
+    promised.
+    """
+    print(f"\n90% intervals over vignettes (1 seed), or seeds and vignettes (3), that cover the truth, % of {repetitions}")
+    print(f"true slope {VIGNETTE_SLOPE}; gain, coherence, slope (unbounded alone), true gain in nats")
+    print(f"{'seeds':>5}{'vignettes':>10}  " + "".join(f"{f'gain {gain}':>26}" for gain in VIGNETTE_GAINS))
+    kept = True
+    for seeds, size in product((1, 3), VIGNETTES):
+        bootstrap, cells = Bootstrap(size, draws=1000), []
+        for gain in VIGNETTE_GAINS:
+            found = np.array([_covers(bootstrap, gain, seeds, size, rng) for _ in range(repetitions)])
+            covered, loose = found[:, :3].mean(0), found[:, 3].mean()
+            kept &= bool(covered.min() >= COVERED)
+            mark = " " if covered.min() >= COVERED else "!"
+            cells.append(" ".join(f"{100 * share:.1f}" for share in covered) + f"{mark}({100 * loose:.0f})")
+        print(f"{seeds:>5}{size:>10}  " + "".join(f"{cell:>26}" for cell in cells), flush=True)
+    return kept
+
+
+def _covers(bootstrap: Bootstrap, gain: float, seeds: int, size: int, rng) -> list[bool]:
+    """Gain, change and slope: whether the truth is inside (always, without bounds); whether the slope has none."""
+    drawn = bootstrap.draws(*population(gain, VIGNETTE_SLOPE, seeds, size, rng), -1)
+    truth = {"gain": gain, "d_coherence": -VIGNETTE_SLOPE * gain / 100, "slope": VIGNETTE_SLOPE}
+    ends = {kind: interval(drawn, kind) for kind in truth}
+    inside = [ends[kind] is None or ends[kind][0] <= value <= ends[kind][1] for kind, value in truth.items()]
+    return [*inside, ends["slope"] is None]
+
+
 def main() -> int:
     """Print every table; 1 if a promise is broken."""
     rng = np.random.default_rng(0)
@@ -153,6 +203,7 @@ def main() -> int:
         sweep_table("no difference of slopes, but one called real", false_slopes, FALSE, 1, REPETITIONS, rng),
         sweep_table("the smallest detectable difference is found", found_sweeps, least, -1, REPETITIONS, rng),
         slope_table(2 * REPETITIONS, rng),
+        vignette_table(REPETITIONS // 8, rng),
     ]
     print(f"\nkept: {sum(kept)} of {len(kept)}; ! marks a cell beyond its limit")
     return 0 if all(kept) else 1

@@ -9,9 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from analysis.goal import UNITS, goal
 from analysis.load import Sweep, read_sweep
 from analysis.match import differing, incomparable, matched, settings
-from analysis.words import ONE_SEED, UNITS
+from analysis.vignettes import ONE, SEVERAL, read_trial, two
+from analysis.words import ONE_SEED
 from steerheal import cli
 from steerheal.errors import UserError
 from steerheal.live import figure, make_console, params_text
@@ -22,8 +24,10 @@ from steerheal.statistics.pairs import Pair, compare, compare_slopes
 EPILOG = """\
 A and B are runs' folders (tune_runs/barrier), or trials of them (tune_runs/barrier:3).
 
-Two trials: every setting that differs, and the paired differences of gain, coherence and slope, with intervals
-where both have the same two seeds or more. Two sweeps: their leaders, and the trials of equal settings in both.
+Two trials: every setting that differs, and the paired differences of gain, coherence and slope: over seeds, with
+intervals where both have the same two seeds or more, and over vignettes, even at one seed (which then says how well
+the vignettes pin the difference down, and does not see the noise between seeds). Two sweeps: their leaders, each by
+its own objective, and the trials of equal settings in both.
 What was measured with another base, other vignettes or another persona cannot be compared: that is said, and
 the exit code is 2.
 
@@ -33,6 +37,7 @@ examples:
 """
 KINDS = ("gain", "coherence", "slope")
 MOST = 20
+AT_ONE_SEED = {True: "these vignettes tell them apart", False: "these vignettes do not tell them apart"}
 PICKED = (
     "Two trials picked because they looked different will: the leaderboard's ties allow for that, this table "
     "cannot."
@@ -102,6 +107,7 @@ def show_trials(console: Console, first: Side, second: Side) -> None:
     rows = [side.row | {"trial": name} for name, side in zip(names, (first, second))]
     pairs = {kind: [pair] for kind in KINDS if (pair := paired(rows, kind, noise(first, second, kind)))}
     show_pairs(console, "A − B, paired by seed", rows, pairs)
+    show_over_vignettes(console, first, second)
     if first.sweep.folder.path == second.sweep.folder.path and any(
         pair.real for found in pairs.values() for pair in found
     ):
@@ -112,17 +118,16 @@ def show_sweeps(console: Console, first: Side, second: Side) -> None:
     """Spaces, leaders, and the trials that both have."""
     for name, side in zip(("A", "B"), (first, second)):
         seeds = ", ".join(map(str, side.sweep.seeds))
-        led = (
-            f"trial {side.row['trial']} leads: {params_text(side.row['params'])}"
-            if side.row
-            else "no trial is ranked"
-        )
+        led = leads(side) if side.row else "no trial is ranked"
         say(console, f"{name}: {side.typed}  {len(side.sweep.rows)} trials, seeds {seeds}; {led}")
+    if first.sweep.objective != second.sweep.objective:
+        say(console, "They are after different things, so that each has its leader by its own objective.")
     show_settings(console, settings(first, whole=True), settings(second, whole=True))
     if first.row and second.row:
         rows = [first.row | {"trial": "A"}, second.row | {"trial": "B"}]
         pairs = {kind: [pair] for kind in KINDS if (pair := paired(rows, kind, noise(first, second, kind)))}
         show_pairs(console, "The leaders, A − B", rows, pairs)
+        show_over_vignettes(console, first, second)
     both = matched(first.sweep, second.sweep)
     if not both:
         say(console, "No trial of the one agrees with a trial of the other in all that was searched.")
@@ -132,6 +137,14 @@ def show_sweeps(console: Console, first: Side, second: Side) -> None:
     for kind in KINDS:
         found = [pair for pair in among(rows, kind) if pair.first[0] == pair.second[0]]
         show_matched(console, kind, both, found)
+
+
+def leads(side: Side) -> str:
+    """Which trial leads, by what."""
+    number, told = side.row["trial"], params_text(side.row["params"])
+    if side.sweep.objective.kind == "pareto":
+        return f"trial {number} has the most gain on the front: {told}"
+    return f"trial {number} leads ({goal(side.sweep.objective).order}): {told}"
 
 
 def paired(rows: list[dict], kind: str, known: Noise | None) -> Pair | None:
@@ -188,6 +201,27 @@ def show_pairs(console: Console, title: str, rows: list[dict], pairs: Mapping[st
     console.print(table)
     if all(pair.real is None for found in pairs.values() for pair in found):
         say(console, ONE_SEED + " Repeat both with --set seeds=[0,1,2].")
+
+
+def show_over_vignettes(console: Console, first: Side, second: Side) -> None:
+    """The same differences by a bootstrap over the vignettes (and seeds) that both have; a line if there are none."""
+    reads = [read_trial(side.sweep, side.row["trial"]) for side in (first, second)]
+    found, seeds, vignettes = two(*reads)
+    if not found:
+        why = "no seed in common" if None not in reads and not seeds else "too few vignettes are recorded"
+        say(console, f"Nothing is known over vignettes: {why}.")
+        return
+    over = ONE if len(seeds) == 1 else SEVERAL
+    table = Table("figure", "difference", f"interval {over}", "what it says", title_justify="left")
+    listed = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+    table.title = f"A − B, {over}: {vignettes} vignettes, {listed}"
+    for kind in KINDS:
+        pair = found.get("d_coherence" if kind == "coherence" else kind)
+        difference, bounds, said = cells(pair, kind) if pair else ("–", "no bound", "the gain may be zero")
+        table.add_row(kind, difference, bounds, said if len(seeds) > 1 or not pair else AT_ONE_SEED[pair.real])
+    console.print(table)
+    if len(seeds) == 1:
+        say(console, "Over vignettes alone: training again with another seed may still turn it round.")
 
 
 def show_matched(console: Console, kind: str, both: list[tuple[dict, dict]], found: list[Pair]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from analysis.html import Html, table, tag
 from analysis.load import Sweep
 from analysis.tables import TALLIES
+from steerheal.experiments.steer import ASKED
 from steerheal.live import duration
 
 
@@ -20,9 +21,14 @@ class Stage:
     tokens: dict[str, int] = field(default_factory=dict)
 
 
-STAGE_OF = dict.fromkeys(("base", "steered", "healed"), "evaluate") | dict.fromkeys(
-    TALLIES.values(), "canary"
+STAGE_OF = (
+    dict.fromkeys(("base", *ASKED, "steered", "healed"), "evaluate")
+    | dict.fromkeys(TALLIES.values(), "canary")
+    | dict.fromkeys(("score_base", "score_prompted"), "score")
 )
+STAGES = ("extract", "collect", "pairs", "heal", "evaluate", "score", "canary", "style")
+# Those that write text.
+WRITERS = ("collect", "canary", "evaluate")
 
 
 def cost(sweep: Sweep) -> Html | None:
@@ -82,14 +88,12 @@ def costs(sweep: Sweep) -> dict[str, Stage]:
         (stage.found if all(hit for _, hit in found) else stage.computed)[key] = seconds
         stage.shared += len(found) - 1
         stage.saved += (len(found) - 1) * seconds
-    return {
-        name: stages[name] for name in ("extract", "collect", "heal", "evaluate", "canary") if name in stages
-    }
+    return {name: stages[name] for name in STAGES if name in stages}
 
 
 def _tokens(summary: Mapping | None, stage: str, thought: int) -> int:
     """Tokens that were generated; an evaluation thinks twice per vignette."""
-    if not summary:
+    if not summary or stage not in WRITERS:
         return 0
     return (
         2 * thought * (summary.get("vignettes") or 0) if stage == "evaluate" else summary.get("tokens") or 0

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from steerheal import yaml_io
+from steerheal.config.objectives import Objective
 from steerheal.config.sections import SECTION_OF
 from steerheal.config.space import load_space
 from steerheal.errors import UserError
 from steerheal.results import ABOUT, SPACE, RunFolder, read_lines
-from steerheal.standings import ranked, ranking
+from steerheal.standings import feasible, ranked, ranking
 from steerheal.statistics.means import Mean, mean
 
 Row = Mapping[str, Any]
@@ -38,6 +39,11 @@ class Sweep:
         return self.folder.path.name
 
     @property
+    def experiment(self) -> str:
+        """What its trials do."""
+        return str(self.space.get("experiment") or "steer")
+
+    @property
     def seeds(self) -> list[int]:
         """The seeds of every trial."""
         return list(self.space.get("seeds") or sorted({record["seed"] for record in self.records}))
@@ -47,10 +53,30 @@ class Sweep:
         """What was searched, as the space says it."""
         return dict(self.space.get("search") or {})
 
+    @property
+    def objective(self) -> Objective:
+        """What the sweep is after."""
+        return self.folder.objective
+
+    @property
+    def racing(self) -> bool:
+        """Whether trials earned their seeds."""
+        return self.space.get("repeats") == "race"
+
+    @property
+    def repeated(self) -> bool:
+        """Whether any trial has figures of several seeds."""
+        return any(len(row["summary"].get("judged") or ()) > 1 for row in self.rows)
+
     @cached_property
     def order(self) -> list[int]:
         """Trial numbers, best first."""
-        return ranking(self.rows)
+        return ranking(self.rows, self.objective)
+
+    @cached_property
+    def ranked(self) -> list[int]:
+        """The trials that satisfy the objective and can be compared, best first."""
+        return ranked(self.rows, self.objective)
 
     @cached_property
     def by_number(self) -> dict[int, dict]:
@@ -60,11 +86,8 @@ class Sweep:
     @property
     def best(self) -> dict | None:
         """The first of the ranked trials; None when none can be ranked."""
-        first = next(iter(ranked(self.rows) or self._fit()), None)
-        return None if first is None else self.by_number[first]
-
-    def _fit(self) -> list[int]:
-        return [number for number in self.order if self.by_number[number]["verdict"] == "ok"]
+        fit = self.ranked or [n for n in self.order if feasible(self.by_number[n], self.objective)]
+        return self.by_number[fit[0]] if fit else None
 
     @property
     def shown(self) -> dict | None:
@@ -86,9 +109,10 @@ class Sweep:
         """A trial's regulariser."""
         return str(self.setting(row, "reg") or REGS[0])
 
-    def rounds(self, trial: int) -> list[dict]:
-        """A trial's records, round by round."""
-        return [record for record in self.records if record["trial"] == trial]
+    def rounds(self, trial: int, fresh: bool = False) -> list[dict]:
+        """A trial's records, round by round; those on a race's fresh seeds decide nothing and are apart."""
+        apart = () if fresh else self.by_number[trial].get("fresh", ())
+        return [record for record in self.records if record["trial"] == trial and record["seed"] not in apart]
 
     def last(self, trial: int) -> list[dict]:
         """The last record of each seed."""
@@ -102,13 +126,17 @@ class Sweep:
         """What base, steered base and the student said to the canaries; [] where it was not recorded."""
         return read_lines(self.folder.answers(trial))
 
+    def vignettes(self, trial: int) -> list[dict]:
+        """What base, steered base and the students answered to each vignette; [] where it was not recorded."""
+        return read_lines(self.folder.vignettes(trial))
+
     def collected(self) -> Iterator[dict]:
         """Every completion of the sweep once: trials that shared a collection hold the same ones."""
         told: set[str] = set()
         for row in self.rows:
             keys = {
                 (record["seed"], record["round"]): record.get("keys", {}).get("collect")
-                for record in self.rounds(row["trial"])
+                for record in self.rounds(row["trial"], fresh=True)
             }
             fresh = {place for place, key in keys.items() if key not in told}
             told.update(key for key in keys.values() if key)
@@ -126,6 +154,10 @@ def read_sweep(path: Path) -> Sweep:
     space = yaml_io.load(path / SPACE)
     if not isinstance(space, dict):
         raise UserError(f"{path / SPACE}: is no space; restore the file that the sweep wrote")
+    try:
+        folder.objective
+    except ValueError as error:
+        raise UserError(f"{path / SPACE}: objective: {error}") from None
     about = json.loads((path / ABOUT).read_text(encoding="utf-8")) if (path / ABOUT).is_file() else {}
     return Sweep(folder, space, folder.trials, folder.records, about, _planned(path / SPACE))
 

@@ -11,6 +11,7 @@ from steerheal.statistics.means import finite
 
 # What a figure is measured with: another one makes another figure.
 MEASURED_WITH = {
+    "experiment": "the experiment",
     "model": "the base model",
     "data.vignettes": "the vignettes",
     "data.instrument": "the instrument",
@@ -19,16 +20,22 @@ MEASURED_WITH = {
     "persona.target": "the persona's target",
     "persona.sign": "the persona's sign",
 }
+# What a voice is measured with besides.
+PAIRS = {
+    "data.pairs": "the pairs",
+    "settings.voice.n_valid": "the number of pairs kept aside",
+    "settings.voice.max_pair_tokens": "the longest pair",
+}
 # Places and plans, which change no figure.
-NO_MATTER = ("name", "hypothesis", "trials", "resources", "data", "sampler")
+NO_MATTER = ("name", "hypothesis", "trials", "resources", "data", "sampler", "among")
 # One base read twice, on another machine perhaps: some tens of the rounding of one machine.
 SAME_BASE = 50
 
 
 def incomparable(first: Sweep, second: Sweep) -> str | None:
     """Why the two cannot be compared, with the remedy; None if they can."""
-    ours, theirs = flat(first.space), flat(second.space)
-    for name, what in MEASURED_WITH.items():
+    ours, theirs = ({"experiment": "steer"} | flat(sweep.space) for sweep in (first, second))
+    for name, what in (MEASURED_WITH | (PAIRS if first.experiment == "voice" else {})).items():
         parts = [
             {key: value for key, value in one.items() if key == name or key.startswith(f"{name}.")}
             for one in (ours, theirs)
@@ -39,15 +46,17 @@ def incomparable(first: Sweep, second: Sweep) -> str | None:
     digests = [
         {one["kind"]: one["digest"] for one in sweep.about.get("data", ())} for sweep in (first, second)
     ]
-    for name in ("vignettes", "instrument"):
+    for name in ("vignettes", "instrument", "pairs"):
         known = [found.get(name) for found in digests]
         if None not in known and known[0] != known[1]:
-            return _differ(MEASURED_WITH[f"data.{name}"], *known)
+            return _differ((MEASURED_WITH | PAIRS)[f"data.{name}"], *known)
     return _base(first, second)
 
 
 def _differ(what: str, ours: Any, theirs: Any) -> str:
     why = f"they differ in {what} ({ours} and {theirs}), so they cannot be compared"
+    if what == MEASURED_WITH["model"]:
+        return f"{why}: results are compared within a model; compare trials or sweeps of one model"
     return f"{why}; run one of them anew with the other's"
 
 

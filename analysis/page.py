@@ -3,64 +3,38 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from analysis import samples, tables
+from analysis import beliefs, leaderboard, samples, tables, voice
+from analysis.asking import asking, reference_table
+from analysis.bands import depth_in_words, where
 from analysis.cost import cost
 from analysis.figures.gates import KEPT, counted
 from analysis.figures.theme import Figure, inline
+from analysis.goal import meanings
 from analysis.html import Html, join, paragraphs, raw, section, table, tag
+from analysis.judged import judged
 from analysis.load import Sweep
-from analysis.words import answer, next_steps, progress
+from analysis.nextsteps import next_steps
+from analysis.race import race
+from analysis.words import answer, progress
 from steerheal import __version__
 from steerheal.files import sha256
 
 STYLE = Path(__file__).with_name("page.css")
-MEANINGS = (
-    (
-        "gain",
-        "how far the trait moved in the intended direction, against the untouched model (base), in nats: "
-        "the natural logarithm of a probability. 0.69 nats is a factor of two.",
-    ),
-    (
-        "coherence",
-        "the share of probability that lies on sensible answers at all, from 0 to 1. A broken model puts "
-        "it elsewhere.",
-    ),
-    ("slope", "hundredths of coherence lost per nat gained. Lowest is best; below zero, coherence rose too."),
-    ("retain", "the healed model's gain as a share of what steering alone did: 1 is kept, 0 undone."),
-    ("canaries", "the share of answers to fixed prompts that show no damage, relative to base."),
-    (
-        "lam, tau",
-        "training is held near the model before it by a barrier, lam · relu(divergence − tau). lam is how "
-        "hard, tau is what it lets pass; nll has no barrier.",
-    ),
-    (
-        "on the front",
-        "no other trial is shown to be better in gain without being worse in coherence, or the other way "
-        "round.",
-    ),
-    (
-        "verdict",
-        "ok: ranked by slope. broken: incoherent. damaged: canaries suffered. wrong way, no-op, weak: the "
-        "trait moved the wrong way, not at all, or too little to rank. broad: another foundation moved as "
-        "much. starved, diverged, failed: why there is no result. unknown: too few seeds survived.",
-    ),
-    (
-        "± and intervals",
-        "± is one standard error over seeds. Two trials are tied when the interval of their paired "
-        "difference, seed by seed and corrected for all pairs, contains zero.",
-    ),
-)
+# What the page says of an experiment other than steering.
+TOLD = {"voice": voice, "belief": beliefs}
+# Parts that only steering has, or that its own part on an experiment replaces.
+STEERING = ("texts", "completions")
 INTRODUCTION = (
     "A language model can be pushed towards a trait by adding a vector to its inner states while it writes "
     "(steering); pushed too far, it becomes incoherent. Here each trial steers, keeps the completions that stayed "
     "coherent, and trains a small adapter on them (healing), so that the trait stays without the vector. "
-    "The trials differ in how they train; the page compares what came of it."
+    "The trials differ in their settings; the page compares what came of it."
 )
 
 
 def page(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> str:
     """The whole document."""
-    parts = [part for part in _parts(sweep, figures) if part]
+    parts = _parts(sweep, figures)
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -72,25 +46,31 @@ def page(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> str:
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
-def _parts(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> list[tuple[str, str, Html] | None]:
+def _parts(sweep: Sweep, figures: Mapping[str, Sequence[Figure]]) -> list[tuple[str, str, Html]]:
     drawn = {name: _drawn(found) for name, found in figures.items()}
-    return [
+    told = TOLD.get(sweep.experiment)
+    found = [
         part("answer", "The question, and the answer", _question(sweep)),
-        part("words", "What the words mean", _meanings()),
-        part("leaderboard", "Leaderboard", tables.leaderboard(sweep) if sweep.rows else None),
+        part("words", "What the words mean", _meanings(sweep)),
+        *(part(*one) for one in (told.parts(sweep, drawn) if told else ())),
+        part("leaderboard", "Leaderboard", _leaderboard(sweep) if sweep.rows else None),
+        part("bands", "Where in the depth the trait lives", _with(drawn.get("bands"), where(sweep))),
+        part("race", "The race", race(sweep)),
         part("differences", "Which differences are real", tables.differences(sweep)),
         part("trade", "Trait against coherence", drawn.get("trade")),
         part("ladder", "The barrier, from weak to strong", drawn.get("ladder")),
         part("rounds", "Round by round", drawn.get("rounds")),
         part("filter", "What the filter dropped", _filter(sweep, drawn.get("filter"))),
         part("healing", "Inside the healing", drawn.get("healing")),
-        part("texts", "Texts: base, steered, healed", _texts(sweep)),
+        part("texts", "Texts: base, prompted, steered, healed", _texts(sweep)),
         part("completions", "Training texts, kept and dropped", samples.kept_and_dropped(sweep)),
         part("canaries", "Canaries", tables.canaries(sweep)),
+        part("judged", "Judged by another model", judged(sweep)),
         part("cost", "Cost", cost(sweep)),
         part("next", "What to run next", _next(sweep)),
         part("settings", "What was run", _settings(sweep)),
     ]
+    return [one for one in found if one and (told is None or one[0] not in STEERING)]
 
 
 def part(anchor: str, title: str, content: Html | None) -> tuple[str, str, Html] | None:
@@ -102,12 +82,21 @@ def _drawn(figures: Sequence[Figure]) -> Html | None:
     return tag("div", [inline(figure) for figure in figures], class_="figures") if figures else None
 
 
+def _with(drawn: Html | None, told: Html | None) -> Html | None:
+    return join([told, drawn]) if told else None
+
+
+def _leaderboard(sweep: Sweep) -> Html:
+    return join([leaderboard.leaderboard(sweep), reference_table(sweep)])
+
+
 def _filter(sweep: Sweep, drawn: Html | None) -> Html | None:
     return join([drawn, tables.drops(counted(sweep), KEPT)]) if drawn else None
 
 
 def _header(sweep: Sweep, parts: Sequence[tuple[str, str, Html]]) -> Html:
     seeds = f"seed{'s' if len(sweep.seeds) > 1 else ''} {', '.join(map(str, sweep.seeds)) or 'unknown'}"
+    seeds = f"a race over {seeds}" if sweep.racing else seeds
     rounds = sweep.space.get("rounds") or 1
     rounds = f"{rounds} round{'s' if rounds > 1 else ''}"
     model = model_name(sweep)
@@ -128,19 +117,39 @@ def model_name(sweep: Sweep) -> str:
 
 
 def _question(sweep: Sweep) -> Html:
-    asked = sweep.space.get("hypothesis")
+    asked, told = sweep.space.get("hypothesis"), TOLD.get(sweep.experiment)
     return join(
         [
-            tag("p", INTRODUCTION),
+            tag("p", told.INTRODUCTION if told else INTRODUCTION),
+            _among(sweep),
             [tag("h3", "What was expected"), tag("p", asked)] if asked else None,
             tag("h3", "What was found"),
-            tag("div", paragraphs(answer(sweep)), class_="answer"),
+            tag("div", paragraphs(_found(sweep)), class_="answer"),
         ]
     )
 
 
-def _meanings() -> Html:
-    return tag("dl", [tag("div", tag("dt", word), tag("dd", meaning)) for word, meaning in MEANINGS])
+def _among(sweep: Sweep) -> Html | None:
+    """That the space lists several models, and that their results are not compared."""
+    names = sweep.space.get("among")
+    if not names:
+        return None
+    said = (
+        f"The space lists several models ({', '.join(map(str, names))}). Each has a sweep and a page of its own, and this "
+        f"is that of {model_name(sweep)}: results are compared within a model, since one model's nats are not another's."
+    )
+    return tag("p", said)
+
+
+def _found(sweep: Sweep) -> list[str]:
+    told = TOLD.get(sweep.experiment)
+    return told.answer(sweep) if told else [*depth_in_words(sweep), *answer(sweep), *asking(sweep)]
+
+
+def _meanings(sweep: Sweep) -> Html:
+    told = TOLD.get(sweep.experiment)
+    said = told.MEANINGS if told else meanings(sweep.objective)
+    return tag("dl", [tag("div", tag("dt", word), tag("dd", meaning)) for word, meaning in said])
 
 
 def _texts(sweep: Sweep) -> Html | None:
@@ -148,9 +157,9 @@ def _texts(sweep: Sweep) -> Html | None:
     if found is None:
         return None
     said = (
-        "Answers to the canary prompts, first seed: the original model (base), the same model with the vector at "
-        f"trial {sweep.shown['trial']}'s "
-        "first dose (steered), and the trial's student without any vector (healed)."
+        "Answers to the canary prompts, first seed: the original model (base), the same model with the persona's text as "
+        f"its system prompt (prompted) and with the vector at trial {sweep.shown['trial']}'s first dose (steered), and "
+        "the trial's student without any vector (healed)."
     )
     return tag("div", tag("p", said), found)
 

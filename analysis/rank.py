@@ -15,9 +15,11 @@ from rich.text import Text
 from analysis.results_table import Base, read_table
 from steerheal import cli
 from steerheal.live import STYLES, figure, make_console, tied_text
-from steerheal.standings import noise_in_words, ranked, ranking, slope_differences, tied_trials
+from steerheal.standings import differences, noise_in_words, ranked, ranking
+from steerheal.statistics.levels import ROUNDING
+from steerheal.statistics.means import rerun_floor
 from steerheal.statistics.pairs import Pair
-from steerheal.statistics.ties import tie_groups
+from steerheal.statistics.ties import tie_groups, tied
 
 EPILOG = """\
 columns of TABLE.csv:
@@ -29,7 +31,8 @@ columns of TABLE.csv:
   any other                   part of the configuration's name: reg, lam, wd, ...
 
 A configuration that lacks figures in half of its seeds, or more, is unknown. Two lines with the same seed are
-taken for a re-run, and averaged. slope: centinats of coherence lost per nat gained, lowest is best.
+taken for a re-run, and averaged; no difference's error is taken for less than what re-runs differ by. slope: centinats
+of coherence lost per nat gained, lowest is best.
 
 example:
   python -m analysis.rank table.csv --base-trait -2.35 --base-coherence 0.996 --json
@@ -73,16 +76,26 @@ def number(text: str) -> float:
 
 def rank(rows: list[dict]) -> dict:
     """`rows`, best first, and `pairs` of those that are ranked, as plain data; None for what does not exist."""
-    pairs, marks = slope_differences(rows), tied_trials(rows)
+    pairs = differences(rows, rounding=rounding(rows))
+    marks = tied(ranked(rows), pairs)
     groups = tie_groups(ranked(rows), pairs)
     by_number = {row["trial"]: row for row in rows}
     return {
-        "rows": [_row(by_number[trial], marks[trial], groups.get(trial)) for trial in ranking(rows)],
+        "rows": [_row(by_number[trial], marks.get(trial), groups.get(trial)) for trial in ranking(rows)],
         "pairs": [_pair(pair, by_number) for pair in pairs],
     }
 
 
-def _row(row: dict, tied: bool | None, group: int | None) -> dict:
+def rounding(rows: list[dict]) -> dict[str, float]:
+    """The least standard errors: what re-runs of a seed in the table differ by, if that is more than is usual."""
+    found = {}
+    for kind, usual in ROUNDING.items():
+        again = [values for row in rows for values in row["reruns"][kind]]
+        found[kind] = max(usual, rerun_floor(again) or 0.0)
+    return found
+
+
+def _row(row: dict, mark: bool | None, group: int | None) -> dict:
     summary = row["summary"]
     return {
         "configuration": row["params"],
@@ -92,7 +105,7 @@ def _row(row: dict, tied: bool | None, group: int | None) -> dict:
         "slope_se": summary["slope_se"],
         "interval": [summary["slope_low"], summary["slope_high"]] if summary["slope_bounded"] else None,
         "unbounded": None if summary["slope_bounded"] is None else not summary["slope_bounded"],
-        "tied": tied,
+        "tied": mark,
         "tie_group": group,
         "gain": summary["gain"],
         "gain_se": summary["gain_se"],

@@ -34,7 +34,7 @@ class Base:
 
 def read_table(path: Path, base: Base) -> list[dict]:
     """Rows with trial, params, verdict, summary, as a sweep has them; a trial is a configuration with its
-    seeds.
+    seeds. `reruns`: gain and coherence of the lines that repeat a seed, a group a seed.
 
     Raises UserError naming the file, the line or column, and the remedy.
     """
@@ -138,4 +138,6 @@ def _trial(place: int, params: dict[str, str], seeds: dict[str, list[dict]]) -> 
         ended = {"seed": seed, "round": 0, "outcome": "unknown" if empty else "ok"}
         records.append(ended | {"unscorable": 0.0, "off_moves": {}} | absent | figures)
     summary = objective.summarise(records)
-    return {"trial": place, "params": params, "verdict": summary["verdict"], "summary": summary}
+    names = (("gain", "gain"), ("coherence", "d_coherence"))
+    reruns = {kind: [[line[name] for line in lines] for lines in seeds.values()] for kind, name in names}
+    return {"trial": place, "params": params, "verdict": summary["verdict"], "summary": summary, "reruns": reruns}

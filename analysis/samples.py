@@ -1,4 +1,4 @@
-"""Texts to judge with one's own eyes: base, steered and healed side by side; completions kept and dropped."""
+"""Texts to judge with one's own eyes: base, prompted, steered and healed side by side; completions kept and dropped."""
 
 from collections.abc import Iterable
 
@@ -9,11 +9,11 @@ SHOWN_PROMPTS = 6
 SHOWN_KEPT = 4
 SHOWN_PER_GATE = 2
 LONGEST = 700
-WHO = ("base", "steered", "healed")
+WHO = ("base", "prompted", "steered", "healed")
 
 
 def side_by_side(sweep: Sweep) -> Html | None:
-    """One prompt a row, its answers by base, by base steered, and by the shown trial's student."""
+    """One prompt a row, its answers by base, base prompted, base steered, and the shown trial's student."""
     if sweep.shown is None:
         return None
     answers = sweep.answers(sweep.shown["trial"])

@@ -66,6 +66,29 @@ def persona_of(name: str):
     return find_persona(name, Path.cwd(), "--persona")
 
 
+def student_options(group) -> None:
+    """--adapter, --band."""
+    group.add_argument("--adapter", type=Path, nargs="*", default=[], help="PEFT folders, oldest first")
+    group.add_argument(
+        "--band", metavar="LOW-HIGH", help="apply the adapters in this part of the depth alone, in percent, e.g. 20-40"
+    )
+
+
+def band_of(args: argparse.Namespace):
+    """What --band means (`config.sections.Bands`); the whole depth without it."""
+    from steerheal.bands import band_text
+    from steerheal.config.sections import Bands
+
+    if args.band is None:
+        return Bands()
+    if not args.adapter:
+        raise UserError("--band: says where an adapter is applied; give --adapter too")
+    try:
+        return Bands(band=band_text(args.band))
+    except ValueError as error:
+        raise UserError(f"--band: {error}") from None
+
+
 def at_least(low: int) -> Callable[[str], int]:
     """The type of an option that is a whole number from `low` on."""
 

@@ -6,8 +6,8 @@ import os
 import shlex
 import signal
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from steerheal import __version__, cli, goals, racing, yaml_io
 from steerheal.actors import cluster as clusters
 from steerheal.actors import tuner
 from steerheal.actors.trial import Shared
+from steerheal.config.sections import Bands
 from steerheal.config.space import Space
 from steerheal.errors import UserError
 from steerheal.exposure import risks
@@ -26,8 +27,8 @@ from steerheal.leftovers import use_store
 from steerheal.live import Display, duration, leaderboard, make_console
 from steerheal.results import SPACE, RunFolder
 from steerheal.search import Study
-from steerheal.standings import noise_in_words, ranking, tied_trials
-from steerheal.store import FolderStore
+from steerheal.standings import noise_in_words, references_in_words, ranking, tied_trials
+from steerheal.store import FolderStore, Store, open_store
 from steerheal.sweep import Sweep
 from steerheal.tracking import Tracker
 from steerheal.tracking.about import About, about_sweep, in_force
@@ -66,7 +67,8 @@ def conduct(
     """
     if resuming:
         folder.hold()
-    store_root = str((folder.path.parent / "store").resolve())
+    store_root = space.resources.store or str((folder.path.parent / "store").resolve())
+    store = _opened(space, store_root)
     load = load or partial(load_worker, space, data, store_root)
     display = Display(console or make_console(), space.trials)
     display.say(_title(space, folder, resuming))
@@ -74,19 +76,21 @@ def conduct(
         display.say(f"warning: {risk}")
     try:
         with clusters.Cluster(space.resources, load, store_root) as cluster:
-            model = _loaded(cluster, folder)
+            model = cluster.fingerprint()
             if not resuming:
                 folder.create(yaml_io.dump(space.resolved()))
                 folder.hold()
             about = about_sweep(space, data, folder.path / SPACE, model)
             folder.describe(about.recorded)
-            sweep = _prepare(space, folder, FolderStore(store_root), display, about)
-            with use_store(Path(store_root)), display, _signals(sweep, display), _polling(cluster, sweep):
+            sweep = _prepare(space, folder, store, display, about)
+            with _in_use(store), display, _signals(sweep, display), _polling(cluster, sweep):
                 while sweep.begin():
                     tuner.run(sweep, cluster.handles, Shared(data, model), space.resources.concurrent, folder.path)
                     if left := sweep.unfinished():
                         sweep.stop(f"{len(left)} trials ended without a result")
             counts = cluster.snapshot()
+            for line in counts["notices"]:
+                display.say(line)
             adapters = _adapters(sweep, folder, None if sweep.stopping else cluster.export)
     except KeyboardInterrupt:
         display.say(f"interrupted before a trial began; start it with\n  {resume_command}")
@@ -94,18 +98,22 @@ def conduct(
     return _conclude(sweep, folder, counts, adapters, resume_command)
 
 
-def _loaded(cluster: clusters.Cluster, folder: RunFolder) -> str:
-    """The base's fingerprint; when it cannot be loaded, no trace of the attempt stays."""
+def _opened(space: Space, place: str) -> Store:
+    """The stage store, once it is known to be usable; UserError, naming the key, when it is not."""
     try:
-        return cluster.fingerprint()
-    except UserError:
-        for empty in (folder.path.parent / "store", folder.path.parent):
-            with suppress(OSError):
-                empty.rmdir()
-        raise
+        store = open_store(place)
+        store.check()
+    except UserError as error:
+        raise UserError(f"{space.path}: resources.store: {error}") from None
+    return store
 
 
-def _prepare(space: Space, folder: RunFolder, store: FolderStore, display: Display, about: About) -> Sweep:
+def _in_use(store: Store) -> AbstractContextManager:
+    """While it lasts, nobody takes what this sweep is writing in a folder for what a killed one left."""
+    return use_store(store.root) if isinstance(store, FolderStore) else nullcontext()
+
+
+def _prepare(space: Space, folder: RunFolder, store: Store, display: Display, about: About) -> Sweep:
     """The sweep with what earlier runs of it have finished."""
     folder.recover()
     tracker = Tracker(folder.path, space.name, display.say)
@@ -194,6 +202,8 @@ class _polling:
     def _poll(self) -> None:
         while not self.over.wait(POLL_SECONDS):
             now = self.cluster.snapshot()
+            for line in now["notices"]:
+                self.sweep.display.say(line)
             self.sweep.display.update(now["clients"], now["computing"])
             self.sweep.display.worry(now["worries"])
             self.cluster.post_again(dict(self.sweep.settings), now["posted"])
@@ -203,10 +213,17 @@ def _adapters(sweep: Sweep, folder: RunFolder, export: Export | None) -> list[Ex
     """The best students' folders; a failure here costs a line, not the sweep."""
     rows = folder.trials
     try:
-        return write_adapters(folder.path, sweep.store, rows, ranking(rows, sweep.space.objective), export)
+        order = ranking(rows, sweep.space.objective)
+        return write_adapters(folder.path, sweep.store, rows, order, export, partial(_bands, sweep.space))
     except Exception as error:
         sweep.display.say(f"no adapters: {type(error).__name__}: {error}")
         return []
+
+
+def _bands(space: Space, row: Mapping[str, Any]) -> Bands | None:
+    """What of a trial's students its figures are about, if not all."""
+    bands = space.trial(row["params"]).bands
+    return None if bands.whole else bands
 
 
 def _conclude(
@@ -225,6 +242,8 @@ def _conclude(
     if rows:
         marks = tied_trials(rows, objective)
         display.console.print(leaderboard(rows, order, tied=marks, objective=objective))
+    for line in references_in_words(folder.records):
+        display.say(line)
     if noise := noise_in_words(rows):
         display.say(noise)
     if rows and sweep.space.racing:

@@ -33,7 +33,7 @@ def _messages(row: dict, where: str) -> tuple[tuple[str, str], ...]:
             isinstance(m, dict) and m.get("role") in ROLES and isinstance(m.get("content"), str) for m in messages
         )
         if not well_formed:
-            raise UserError(f"{where}: messages: each needs a role (system, user, assistant) and a text content")
+            raise UserError(f"{where}: messages: each needs a role (system, user, assistant) and a text content; add what is missing")
         found = tuple((message["role"], message["content"]) for message in messages)
     elif isinstance(row.get("prompt"), str) and isinstance(row.get("completion"), str):
         found = (("user", row["prompt"]), ("assistant", row["completion"]))
@@ -41,6 +41,8 @@ def _messages(row: dict, where: str) -> tuple[tuple[str, str], ...]:
         raise UserError(f"{where}: has neither messages nor prompt and completion; add one of them")
     if len(found) < 2 or found[-1][0] != "assistant":
         raise UserError(f"{where}: messages: the last must be the assistant's, after a user's; add the response")
+    if found[-2][0] != "user":
+        raise UserError(f"{where}: messages: there is no user's right before the response; add the prompt")
     if not found[-1][1].strip():
         raise UserError(f"{where}: the response is empty; fill it in or remove the line")
     return found

@@ -12,6 +12,7 @@ from steerheal.files import write_text
 EXAMPLES = """examples:
   python -m steerheal.evaluate --think-tokens 16
   python -m steerheal.evaluate --adapter tune_runs/barrier/adapters/best --out healed.json
+  python -m steerheal.evaluate --adapter tune_runs/barrier/adapters/best --band 20-40
   python -m steerheal.evaluate --vector care.safetensors --dose 0.75 --first 32
 """
 
@@ -21,6 +22,7 @@ def main() -> None:
     args = _parser().parse_args()
     if (args.vector is None) != (args.dose is None):
         raise UserError("--dose: give --vector and --dose together, or neither")
+    band = cli.band_of(args)
     if args.out:
         cli.check_writable(args.out)
     vignettes = choose_vignettes(load_vignettes(args.vignettes), args.first)
@@ -30,17 +32,19 @@ def main() -> None:
 
     from steerheal.evaluation.tinymfv import EvaluationTask, evaluate
     from steerheal.generation.engine import Engine
+    from steerheal.students.bands import banded
     from steerheal.students.reading import read_student, read_vector
     from steerheal.students.rows import Row
 
     base = cli.load_model(args)
     vector = read_vector(base, args.vector) if args.vector else None
-    row = Row(read_student(base, args.adapter), vector, args.dose or 0.0, args.apply)
+    row = Row(banded(base, read_student(base, args.adapter), band), vector, args.dose or 0.0, args.apply)
     task = EvaluationTask(row, vignettes, instrument, args.think_tokens, args.system)
     with tqdm(total=2 * len(vignettes) * args.think_tokens, unit="tok", desc="evaluate") as bar:
         (report,) = evaluate(Engine(base), [task], bar.update)
     report = {
         "model_path": args.model, "dtype": str(base.dtype).removeprefix("torch."), "adapters": [str(a) for a in args.adapter],
+        "band": None if band.whole else band.band,
         "vector": str(args.vector) if args.vector else None, "dose": args.dose, "think_tokens": args.think_tokens,
     } | report
     text = json.dumps(report, indent=1, allow_nan=False) + "\n"
@@ -57,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     cli.model_options(parser)
     student = parser.add_argument_group("student")
-    student.add_argument("--adapter", type=Path, nargs="*", default=[], help="PEFT folders, oldest first")
+    cli.student_options(student)
     student.add_argument("--vector", type=Path, help="a vector file, as steerheal.generate --save-vector writes it")
     student.add_argument("--dose", type=float, help="multiple of the vector")
     student.add_argument("--apply", choices=("add", "ablate"), default="add", help="default: add")

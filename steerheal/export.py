@@ -6,15 +6,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from steerheal.config.sections import Bands
 from steerheal.files import write_bytes, write_text
-from steerheal.store import FolderStore
+from steerheal.store import Store
 
 TOP = 3
 WORTH_KEEPING = ("ok", "weak", "broad")
 PEFT_FILES = ("adapter_config.json", "adapter_model.safetensors")
 CARD = "README.md"
 
-Export = Callable[[Sequence[str]], Mapping[str, bytes]]
+Export = Callable[[Sequence[str], Bands | None], Mapping[str, bytes]]
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,16 @@ class Exported:
 
 def write_adapters(
     path: Path,
-    store: FolderStore,
+    store: Store,
     rows: Sequence[Mapping[str, Any]],
     order: Sequence[int],
     export: Export | None,
+    bands: Callable[[Mapping[str, Any]], Bands | None] = lambda row: None,
 ) -> list[Exported]:
     """`adapters/best`, then one folder per seed of the top few trials; what was written, best first.
 
-    `export` makes one adapter of a history of several rounds; without it (no model at hand) those are left
-    out.
+    `export` makes one adapter of a history of several rounds, or of what `bands` of a trial's row leaves of it;
+    without it (no model at hand) those are left out.
     """
     by_number = {row["trial"]: row for row in rows}
     chosen = [by_number[number] for number in order if by_number[number]["verdict"] in WORTH_KEEPING][:TOP]
@@ -49,7 +51,7 @@ def write_adapters(
     written = []
     for row in chosen:
         for seed, history in sorted(row["students"].items()):
-            if files := _files(store, history, export):
+            if files := _files(store, history, bands(row), export):
                 exported = Exported(path / "adapters", row, seed)
                 written.append(replace(exported, path=exported.path / exported.name))
                 _write(written[-1].path, files, _readme(row, seed))
@@ -60,11 +62,13 @@ def write_adapters(
     return [best, *written]
 
 
-def _files(store: FolderStore, history: Sequence[str], export: Export | None) -> Mapping[str, bytes] | None:
+def _files(
+    store: Store, history: Sequence[str], bands: Bands | None, export: Export | None
+) -> Mapping[str, bytes] | None:
     """A single round's adapter lies in the store as it is; several rounds become one by concatenation."""
-    if len(history) == 1:
+    if len(history) == 1 and bands is None:
         return {name: (store.folder(history[0]) / name).read_bytes() for name in PEFT_FILES}
-    return export(history) if export else None
+    return export(history, bands) if export else None
 
 
 def _write(target: Path, files: Mapping[str, bytes], readme: str) -> None:

@@ -24,6 +24,7 @@ def main() -> None:
     for path in (args.out, args.save_vector):
         if path:
             cli.check_writable(path)
+    band = cli.band_of(args)
     persona = cli.persona_of(args.persona)
     prompts = [Prompt(f"p{n}", text) for n, text in enumerate(args.prompt)] or load_prompts(args.prompts)
     contexts = load_contexts(args.contexts)
@@ -35,11 +36,12 @@ def main() -> None:
     from steerheal.generation.engine import Engine
     from steerheal.generation.filter import Thresholds
     from steerheal.steering.extract import extract
+    from steerheal.students.bands import banded
     from steerheal.students.reading import read_student, read_vector, write_vector
     from steerheal.students.rows import Row, Vector
 
     base = cli.load_model(args)
-    student = read_student(base, args.adapter)
+    student = banded(base, read_student(base, args.adapter), band)
     if args.vector:
         vector = read_vector(base, args.vector)
     else:
@@ -75,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     cli.model_options(parser)
-    parser.add_argument("--adapter", type=Path, nargs="*", default=[], help="PEFT folders, oldest first")
+    cli.student_options(parser)
     parser.add_argument("--persona", default="care_over_authority", help="a pair's name or YAML file")
     parser.add_argument("--vector", type=Path, help="use this vector instead of extracting the persona's")
     parser.add_argument("--save-vector", type=Path, help="write the vector used (safetensors)")

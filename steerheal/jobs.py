@@ -103,11 +103,16 @@ class Conversation:
 
 @dataclass(frozen=True)
 class Pairs(Job):
-    """Conversations as token ids, prompt and response apart. One longer than `max_tokens` is left out and named."""
+    """Conversations as token ids, prompt and response apart. One longer than `max_tokens` is left out and named.
+
+    count: the first so many that fit are trained on (None: all); `held_out` are validated on, and never trained on.
+    """
 
     stage: ClassVar[str] = "pairs"
     conversations: tuple[Conversation, ...]
     max_tokens: int
+    count: int | None = None
+    held_out: tuple[Conversation, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,7 +143,10 @@ class Vignette:
 
 @dataclass(frozen=True)
 class Evaluate(Job):
-    """The tinymfv profile of a student, steered or not, with an optional system prompt."""
+    """The tinymfv profile of a student, steered or not, with an optional system prompt.
+
+    `bands`: the settings section with that name, None for the student as it is.
+    """
 
     stage: ClassVar[str] = "evaluate"
     student: tuple[str, ...]
@@ -147,11 +155,26 @@ class Evaluate(Job):
     vignettes: tuple[Vignette, ...]
     instrument: Any
     think_tokens: int
+    bands: Any = None
+
+
+@dataclass(frozen=True)
+class Score(Job):
+    """How likely the conversations' responses are to a student, perhaps under a system prompt."""
+
+    stage: ClassVar[str] = "score"
+    student: tuple[str, ...]
+    system: str | None
+    conversations: tuple[Conversation, ...]
+    max_tokens: int
 
 
 @dataclass(frozen=True)
 class Canary(Job):
-    """`samples` answers to each prompt of a canary suite, with their damage and beliefs."""
+    """`samples` answers to each prompt of a canary suite, with their damage and beliefs; `bands` as in Evaluate.
+
+    `exempt` names kinds of damage that are none here, since what was trained on has them too.
+    """
 
     stage: ClassVar[str] = "canary"
     student: tuple[str, ...]
@@ -161,6 +184,20 @@ class Canary(Job):
     samples: int
     sample: Any
     seed: int
+    bands: Any = None
+    exempt: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Style(Job):
+    """What speakers' answers to canaries, (name, key of a Canary artefact) each, have of the texts that a Pairs artefact
+    `data` trained on and held out.
+    """
+
+    stage: ClassVar[str] = "style"
+    answers: tuple[tuple[str, str], ...]
+    data: str
+    suite: Any
 
 
 @dataclass(frozen=True)

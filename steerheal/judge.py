@@ -22,8 +22,11 @@ EXAMPLES = """examples:
   python -m steerheal.judge answers.jsonl --rubric coherence --base-url http://127.0.0.1:8000/v1 --model qwen3-32b
   python -m steerheal.judge healed.jsonl --against base.jsonl --rubric sarcasm --base-url URL --model NAME
   python -m steerheal.judge answers.jsonl --rubric mine.yaml --base-url URL --model NAME --key-env MY_KEY
+  python -m steerheal.judge tune_runs/bands --rubric coherence --base-url URL --model NAME
 
 answers: JSON lines with `completion` or `text`, and `prompt` if there is one (as steerheal.generate writes them)
+   or a run's folder: what base, base steered and prompted, and every trial's students said to the canaries, into the
+   run's judged.json, which its report shows
 rubric: YAML with `task` and `dimensions`, each with a question and anchors from 0 to 10; steerheal/judging/rubrics
         holds two to start from
 """
@@ -32,10 +35,19 @@ rubric: YAML with `task` and `dimensions`, each with a question and anchors from
 def main() -> None:
     """Read the command line, judge, print or write the report."""
     args = _parser().parse_args()
+
+    # What reads a run's tables takes a second to import.
+    from steerheal.judging.runs import JUDGED, by_speaker, run_answers
+
+    run = args.answers.is_dir()
+    if run:
+        if args.against:
+            raise UserError("--against: compares two files; a run's answers are scored, so leave it out")
+        args.out = args.out or args.answers / JUDGED
     if args.out:
         cli.check_writable(args.out)
     rubric = load_rubric(find_rubric(args.rubric, "--rubric"))
-    answers = read_answers(args.answers)
+    answers = run_answers(args.answers) if run else read_answers(args.answers)
     endpoint = find_endpoint(args.base_url, args.model, args.key_env)
 
     from tqdm import tqdm
@@ -62,6 +74,8 @@ def main() -> None:
         "file": args.answers.name, "against": args.against.name if args.against else None,
         "passes": args.passes, "seed": args.seed if args.against else None, "cost": judge.cost(),
     }
+    if run:
+        about["speakers"] = by_speaker(list(rubric.dimensions), found["answers"])
     text = json.dumps(about | found, indent=1, allow_nan=False) + "\n"
     if args.out:
         write_text(args.out, text)
@@ -93,7 +107,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m steerheal.judge", description=__doc__, epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("answers", metavar="ANSWERS.jsonl", type=Path, help="the texts to judge")
+    parser.add_argument(
+        "answers", metavar="ANSWERS.jsonl", type=Path, help="the texts to judge, or a run's folder (tune_runs/NAME)"
+    )
     parser.add_argument("--against", type=Path, help="compare with this file's answers, blind, instead of scoring")
     parser.add_argument("--rubric", required=True, help=f"a YAML file, or one of {', '.join(shipped())}")
     parser.add_argument("--base-url", required=True, help="the endpoint, up to and without /chat/completions")

@@ -10,6 +10,7 @@ from steerheal.config import TrialConfig
 from steerheal.experiments import EXPERIMENTS
 from steerheal.experiments.rounds import Lane
 from steerheal.jobs import Stages
+from steerheal.mending import Mending
 from steerheal.trial_data import TrialData
 
 Report = Callable[[dict], None]
@@ -22,7 +23,7 @@ def run_trial(
 
     Returns the trial's summary (see `objective.summarise`) with its records under "records".
     """
-    run = EXPERIMENTS[trial.experiment](trial, data, model, stages)
+    run = EXPERIMENTS[trial.experiment](trial, data, model, Mending(stages))
     lanes = [Lane(seed) for seed in trial.seeds]
     records: list[dict] = []
     for number in range(trial.rounds):

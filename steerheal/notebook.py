@@ -20,16 +20,18 @@ def run_one(
     space: str | Path,
     params: Mapping[str, Any] | None = None,
     overrides: Sequence[str] = (),
-    store: str | Path = "tune_runs/store",
+    store: str | Path | None = None,
     on_record: Callable[[dict], None] = lambda record: None,
 ) -> dict:
     """The trial's summary with its records (see `loop.run_trial`).
 
     params: a value for every dimension that the space searches there; overrides: as --set takes them; `on_record`
-    hears each round of each seed as it ends. Raises UserError for anything wrong with the space or its files.
+    hears each round of each seed as it ends; `store`: a folder or URL, by default the space's, else tune_runs/store.
+    Raises UserError for anything wrong with the space or its files.
     """
     read = load_space(space, overrides)
     trial, data = read.trial(params or {}), load_data(read)
-    worker = load_worker(trial.model, store, read.resources.slots)
+    place = store or read.resources.store or "tune_runs/store"
+    worker = load_worker(trial.model, place, read.resources.slots)
     check_fit(read, data, worker.base)
     return run_trial(trial, data, worker.fingerprint, LocalStages(worker), on_record)

@@ -11,6 +11,7 @@ not exist (a missing figure, a ratio over 0) is None, never NaN.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from types import MappingProxyType
 
 from steerheal.config import Persona
 from steerheal.statistics.means import finite, mean, ratio
@@ -123,8 +124,10 @@ def measure(
     steered: Mapping | None,
     canaries: Mapping | None,
     persona: Persona,
+    asked: Mapping[str, Mapping | None] = MappingProxyType({}),
 ) -> dict:
-    """The figures of one seed's round, from the evaluations' reports and `canary_suite.survival`.
+    """The figures of one seed's round, from the evaluations' reports and `canary_suite.survival`; `asked`: reports
+    of base under system prompts, by name.
 
     Every figure is listed; it is None when an evaluation that it needs is missing.
     """
@@ -139,6 +142,11 @@ def measure(
     gains = [gain(moved, traits[1], persona.sign) for moved in (traits[0], traits[2])]
     coherences = [report.get("coherence") for report in (healed, base, steered)]
     change = coherences[0] - coherences[1] if finite(coherences[0]) and finite(coherences[1]) else None
+    merely_asked = {}
+    for name, report in asked.items():
+        moved = ((report or {}).get("nats") or {}).get(persona.target)
+        merely_asked[f"{name}_gain"] = gain(moved, traits[1], persona.sign)
+        merely_asked[f"{name}_coherence"] = (report or {}).get("coherence")
     return {
         "trait": traits[0],
         "gain": gains[0],
@@ -150,6 +158,7 @@ def measure(
         "base_coherence": coherences[1],
         "steered_gain": gains[1],
         "steered_coherence": coherences[2],
+        **merely_asked,
         "unscorable": ratio(healed.get("unscorable"), healed.get("vignettes")),
         "canary_survival": canaries["survival"] if canaries else None,
         "moves": moves,
@@ -164,7 +173,7 @@ def summarise(records: Sequence[Mapping], min_gain: float = MIN_GAIN) -> dict:
     A seed counts if it came to the end of its rounds, or was stopped below the space's own floor, with finite
     figures. A trial of which a seed was stopped has not finished: it is broken, and its figures are those of
     the rounds that it reached. With too few of them the verdict is the fate that all seeds share, or `unknown`, and no figure is given.
-    `figures` has mean, se, n and failed of each; `judged` what pairs trials by seed; the slope's 90% interval
+    `figures` has mean, se, n and failed of each; `own` the means of the experiment's own figures; `judged` what pairs trials by seed; the slope's 90% interval
     is from slope_low to slope_high if `slope_bounded`, else outside them (None: anywhere).
     """
     last = {record["seed"]: record for record in records}
@@ -197,6 +206,7 @@ def summarise(records: Sequence[Mapping], min_gain: float = MIN_GAIN) -> dict:
         },
         "judged": {str(record["seed"]): {name: record[name] for name in PAIRED} for record in judged},
         "off_target": off_target,
+        "own": _own([record.get("own") or {} for record in judged]),
         "rounds": min((record["round"] + 1 for record in judged), default=None),
         "n": len(whole),
         "failed": len(last) - len(whole),
@@ -248,6 +258,11 @@ def _trouble(record: Mapping) -> str | None:
 
 def _measured(record: Mapping) -> bool:
     return all(finite(record[name]) for name in ("gain", "coherence", "d_coherence"))
+
+
+def _own(figures: Sequence[Mapping[str, float]]) -> dict[str, float | None]:
+    """The seeds' means of figures that other experiments do not have."""
+    return {name: mean([found.get(name) for found in figures]).mean for name in (figures[0] if figures else ())}
 
 
 def _largest(moves: Sequence[Mapping[str, float]]) -> float | None:

@@ -107,6 +107,10 @@ class RunFolder:
         """Where the canaries' answers are: base's, steered base's, the trial's students'."""
         return self.path / "canaries" / f"trial-{number:03d}.jsonl"
 
+    def vignettes(self, number: int) -> Path:
+        """Where every vignette's reads are (`reads.vignette_rows`)."""
+        return self.path / "vignettes" / f"trial-{number:03d}.jsonl"
+
     def describe(self, about: Mapping) -> None:
         """Which model, data (by digest) and code the sweep was last run with."""
         write_json(self.path / ABOUT, about)
@@ -152,15 +156,17 @@ class RunFolder:
         records: Iterable[Mapping],
         completions: Iterable[Mapping],
         answers: Iterable[Mapping] = (),
+        vignettes: Iterable[Mapping] = (),
     ) -> None:
-        """A trial has ended: its completions, its canaries' answers, its new rounds, then the line that counts, then
-        the tables.
+        """A trial has ended: its completions, its canaries' answers, its vignettes' reads, its new rounds, then the
+        line that counts, then the tables.
 
         A trial that has run before gets its line replaced, all lines at once.
         """
         number = row["trial"]
         write_jsonl(self.completions(number), [finite(line) for line in completions])
         write_jsonl(self.answers(number), [finite(line) for line in answers])
+        write_jsonl(self.vignettes(number), [finite(line) for line in vignettes])
         append_lines(self.path / RECORDS, ({"trial": number} | record for record in records))
         known = read_lines(self.path / TRIALS)
         if any(line["trial"] == number for line in known):
@@ -198,6 +204,7 @@ def flat_row(row: Mapping) -> dict[str, Any]:
     }
     figures = {name: value for name, value in row["summary"].items() if isinstance(value, int | float | str)}
     figures |= {name: None for name, value in row["summary"].items() if value is None}
+    figures |= row["summary"].get("own") or {}
     again = row.get("remeasured") or {}
     figures |= {f"remeasured_{name}": again.get(name) for name in REMEASURED if again}
     return (

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from steerheal.config.objectives import SLOPE, Objective
+from steerheal.experiments.steer import ASKED
 from steerheal.goals import rank_key, standing
 from steerheal.statistics.detect import in_words
-from steerheal.statistics.means import pooled_noise
-from steerheal.statistics.levels import ALPHA
+from steerheal.statistics.levels import ALPHA, ROUNDING
+from steerheal.statistics.means import finite, pooled_noise
 from steerheal.statistics.pairs import Pair, compare, compare_slopes
 from steerheal.statistics.pareto import pareto_front, undominated
 from steerheal.statistics.ties import tied
@@ -30,17 +31,19 @@ def ranking(rows: Sequence[Row], objective: Objective = SLOPE) -> list[int]:
 
     In a race a trial that went further comes first, since figures over different seeds do not compare.
     """
-    front: set[int] = set()
-    if objective.kind == "pareto":
-        fit = {row["trial"]: row["summary"] for row in rows if feasible(row, objective)}
-        means = {number: (found["gain"], found["coherence"]) for number, found in fit.items()}
-        front = undominated(means)
+    first = front(rows, objective) if objective.kind == "pareto" else ()
 
     def key(row: Row) -> tuple:
         constraint, *figures = rank_key(row["verdict"], row["summary"], objective)
-        return constraint, -len(row.get("ran", ())), row["trial"] not in front, *figures, row["trial"]
+        return constraint, -len(row.get("ran", ())), row["trial"] not in first, *figures, row["trial"]
 
     return [row["trial"] for row in sorted(rows, key=key)]
+
+
+def front(rows: Sequence[Row], objective: Objective) -> set[int]:
+    """The feasible trials on the front of gain against coherence, by their means, whatever the noise."""
+    fit = {row["trial"]: row["summary"] for row in rows if feasible(row, objective)}
+    return undominated({number: (found["gain"], found["coherence"]) for number, found in fit.items()})
 
 
 def feasible(row: Row, objective: Objective) -> bool:
@@ -60,16 +63,21 @@ def ranked(rows: Sequence[Row], objective: Objective = SLOPE) -> list[int]:
     return ranking(fit, objective)[:COMPARED]
 
 
-def differences(rows: Sequence[Row], objective: Objective = SLOPE, alpha: float = ALPHA) -> list[Pair]:
+def differences(
+    rows: Sequence[Row],
+    objective: Objective = SLOPE,
+    alpha: float = ALPHA,
+    rounding: Mapping[str, float] = ROUNDING,
+) -> list[Pair]:
     """All pairs of the ranked trials, the better first, by their slopes or, for the other objectives, their
-    gains.
+    gains. `rounding`: what two runs of one seed are taken to differ by at least.
     """
     by_number = {row["trial"]: row for row in rows}
     fit = [by_number[number] for number in ranked(rows, objective)]
     gains = figures(fit, "gain")
     if objective.kind == "slope":
-        return compare_slopes(figures(fit, "d_coherence"), gains, alpha)
-    return compare(gains, "gain", alpha=alpha)
+        return compare_slopes(figures(fit, "d_coherence"), gains, alpha, rounding)
+    return compare(gains, "gain", alpha=alpha, rounding=rounding)
 
 
 def slope_differences(rows: Sequence[Row]) -> list[Pair]:
@@ -88,6 +96,34 @@ def tied_trials(rows: Sequence[Row], objective: Objective = SLOPE) -> dict[int, 
     else:
         marks = tied(ranked(rows, objective), differences(rows, objective))
     return {row["trial"]: marks.get(row["trial"]) for row in rows}
+
+
+def references(records: Sequence[Row]) -> dict[str, tuple[float | None, float | None]]:
+    """What no training costs, as (gain, coherence): base, base under the persona's prompts, base steered at the
+    largest dose of a first round. Of records (records.jsonl); {} where none has base's figures.
+    """
+    known = [record for record in records if finite(record.get("base_coherence"))]
+    if not known:
+        return {}
+    told = {"base": (0.0, known[0]["base_coherence"])}
+    for name in ASKED:
+        if finite(known[0].get(f"{name}_coherence")):
+            told[name] = (known[0].get(f"{name}_gain"), known[0][f"{name}_coherence"])
+    steered = [r for r in known if r["round"] == 0 and r.get("dose") and finite(r.get("steered_gain"))]
+    if steered:
+        most = max(steered, key=lambda record: record["dose"])
+        told[f"steered at dose {most['dose']:.3g}"] = (most["steered_gain"], most["steered_coherence"])
+    return told
+
+
+def references_in_words(records: Sequence[Row]) -> list[str]:
+    """One line with what no training costs; [] where nothing of it is known."""
+    told = [
+        f"base{'' if name == 'base' else f' {name}'}: gain {gain:.3f}, coherence {coherence:.4f}"
+        for name, (gain, coherence) in references(records).items()
+        if finite(gain)
+    ]
+    return [f"to compare with: {'; '.join(told)}"] if told else []
 
 
 def noise_in_words(rows: Sequence[Row]) -> str | None:

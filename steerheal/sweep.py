@@ -12,17 +12,23 @@ from typing import Any
 
 from steerheal import goals, objective, racing
 from steerheal.config.space import Space
+from steerheal.errors import ArtefactLost, StoreAway
+from steerheal.experiments.steer import ASKED
 from steerheal.files import read_jsonl
 from steerheal.live import Display
+from steerheal.reads import vignette_rows
 from steerheal.results import RunFolder, finite
 from steerheal.search import Study
-from steerheal.store import FolderStore
+from steerheal.store import Store
 from steerheal.tracking import Tracker
 from steerheal.tracking.about import in_force
 
 FAILED = "failed"
 # Whose canary answers an artefact of the trial holds, and what is kept of each answer.
 WHO = {"canary_base": "base", "canary_steered": "steered", "canary": "healed"}
+WHO |= {f"canary_{name}": name for name in ASKED}
+# Pairs that are named in a line.
+NAMED = 8
 ANSWER = ("id", "prompt", "sample", "text", "damage", "beliefs")
 
 
@@ -34,7 +40,7 @@ class Sweep:
         space: Space,
         folder: RunFolder,
         study: Study,
-        store: FolderStore,
+        store: Store,
         display: Display,
         tracker: Tracker,
     ):
@@ -50,6 +56,7 @@ class Sweep:
         self.records: dict[int, dict[tuple[int, int], dict]] = {}
         self.outcomes: dict[int, dict] = {}
         self.since: dict[int, float] = {}
+        self.shown = False
 
     def recover(self) -> None:
         """Take up what earlier runs of this sweep finished."""
@@ -103,6 +110,7 @@ class Sweep:
             self.display.heard(number, record)
             self.tracker.round(number, record, len(self.space.seeds))
             self._references(record)
+            self._trained_on(record)
         self.records[number][mark] = record
 
     def ended(self, number: int, error: bool) -> None:
@@ -123,9 +131,11 @@ class Sweep:
         row = self._row(number, outcome, records, earlier)
         try:
             every = [*earlier, *records]
-            self.folder.finish(row, records, self._completions(every), self._answers(every))
-        except OSError as error:
-            self.stop(f"{self.folder.path}: cannot be written ({error.strerror})")
+            texts = self._completions(every), self._answers(every)
+            self.folder.finish(row, records, *texts, vignette_rows(self.store, every))
+        except (OSError, StoreAway) as error:
+            away = isinstance(error, StoreAway)
+            self.stop(str(error) if away else f"{self.folder.path}: cannot be written ({error.strerror})")
             self.display.dropped(number)
             return
         if number not in self.before:
@@ -194,11 +204,13 @@ class Sweep:
         }
 
     def _completions(self, records: Sequence[Mapping]) -> list[dict]:
-        """What was generated in each round, kept or dropped with the gate's reason; without the token ids."""
+        """What was generated in each round, kept or dropped with the gate's reason, or the pairs that were trained on
+        and kept aside; without the token ids.
+        """
         lines = []
         for record in records:
-            key = record["keys"].get("collect")
-            for line in read_jsonl(self.store.folder(key) / "completions.jsonl") if key else ():
+            key = record["keys"].get("collect") or record["keys"].get("pairs")
+            for line in self._lines(key, "completions.jsonl") if key else ():
                 plain = {name: value for name, value in line.items() if name not in ("ids", "prompt_ids")}
                 lines.append({"seed": record["seed"], "round": record["round"]} | plain)
         return lines
@@ -213,19 +225,50 @@ class Sweep:
                     continue
                 told.add((record["seed"], key))
                 place = {"seed": record["seed"], "round": record["round"], "who": who}
-                answers = read_jsonl(self.store.folder(key) / "answers.jsonl")
+                answers = self._lines(key, "answers.jsonl")
                 lines += [place | {field: line[field] for field in ANSWER if field in line} for line in answers]
         return lines
 
+    def _lines(self, key: str, name: str) -> list[dict]:
+        """Of an artefact; the trial's figures do not hang on one that was damaged since, of which the store told."""
+        try:
+            return read_jsonl(self.store.folder(key) / name)
+        except ArtefactLost:
+            return []
+
     def _references(self, record: Mapping[str, Any]) -> None:
-        """Base, and base steered at this round's dose, as runs to compare with."""
+        """Base, as it is, under system prompts, and as it is steered at this round's dose, as runs to compare with."""
+        if record.get("references"):
+            for name, figures in record["references"].items():
+                self.tracker.reference(name, figures)
+            return
         if record.get("base"):
             self._refer("base", record["base"])
+        for name in ASKED:
+            if record.get(name):
+                self._refer(f"base {name}", record[name])
         if record.get("steered") and record["round"] == 0:
             self._refer(f"base steered at dose {record['dose']:.3g}", record["steered"])
 
+    def _trained_on(self, record: Mapping[str, Any]) -> None:
+        """Shown once, so that a mask that went wrong is seen."""
+        if record.get("pairs") and not self.shown:
+            self.shown = True
+            for line in pairs_in_words(record["pairs"]):
+                self.display.say(line)
+
     def _refer(self, name: str, report: Mapping[str, Any]) -> None:
-        self.tracker.reference(name, report | {"trait": report["nats"][self.space.persona.target]})
+        self.tracker.reference(name, report | {"trait": (report["nats"] or {}).get(self.space.persona.target)})
+
+
+def pairs_in_words(pairs: Mapping[str, Any]) -> list[str]:
+    """What is trained on: one pair with the trained tokens marked, and the pairs that are left out."""
+    said = [f"one pair as it is trained on, which is what stands between ⟦ and ⟧: {pairs['example']}"]
+    if left := pairs["too_long"]:
+        named = ", ".join(map(str, left[:NAMED])) + (f" and {len(left) - NAMED} more" if len(left) > NAMED else "")
+        are = "pair is" if len(left) == 1 else "pairs are"
+        said.append(f"{len(left)} {are} longer than {pairs['limit']} tokens and left out: {named}")
+    return said
 
 
 def _standing(row: Mapping[str, Any]) -> goals.Standing:

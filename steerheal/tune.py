@@ -8,7 +8,7 @@ from pathlib import Path
 
 from steerheal import cli, yaml_io
 from steerheal.config.sources import NAME
-from steerheal.config.space import Space, load_space
+from steerheal.config.space import Space, load_spaces
 from steerheal.errors import UserError
 from steerheal.results import RESERVED, SPACE, RunFolder, fresh_name, latest_run
 from steerheal.trial_data import load_data
@@ -22,10 +22,20 @@ examples:
       a first look, in about a minute
   python -m steerheal.tune search_spaces/barrier.yaml
       the question of the project: which barrier loses least coherence per nat of trait
+  python -m steerheal.tune search_spaces/bands.yaml
+      where in the depth the trait lives: one adapter, measured band by band
   python -m steerheal.tune search_spaces/barrier.yaml --set trials=8 --set lr=1e-3
       any key of the space, by its path (settings.heal.lr) or its bare name (lr)
   python -m steerheal.tune search_spaces/barrier.yaml --set model=gemma-3-4b-it
       another model: one of search_spaces/models, a folder, or a hub name
+  python -m steerheal.tune search_spaces/belief.yaml
+      beliefs: telling a model a fact against training it on one, and what either costs
+  python -m steerheal.tune search_spaces/belief.yaml --set data.beliefs=mine.yaml --set belief=[x,y]
+      your own beliefs; what the file holds is told in steerheal/beliefs.py
+  python -m steerheal.tune search_spaces/voice.yaml --set pairs=mine.jsonl
+      how many pairs teach a voice; mine.jsonl has chat messages, or prompt and completion
+  python -m steerheal.tune search_spaces/voice.yaml --set "model=[Qwen3-4B, gemma-3-4b-it]"
+      several models: a sweep for each, since results are compared within a model
   python -m steerheal.tune search_spaces/barrier.yaml --resume
       go on after any interruption; finished trials are not repeated
   python -m steerheal.tune search_spaces/barrier.yaml --resume --set trials=48
@@ -42,23 +52,34 @@ Exit code: 0 finished, 1 could not go on (--resume can), 2 wrong input (nothing 
 def main() -> None:
     """Read the command line, check everything, run the sweep."""
     arguments = parser().parse_args()
-    space = load_space(arguments.space, arguments.overrides)
-    data = load_data(space)
-    name, resuming = choose_run(space, arguments.name, arguments.resume, arguments.out)
-    folder = RunFolder(arguments.out / name)
-    if resuming:
-        check_same(space, folder)
+    runs = [prepared(space, arguments) for space in load_spaces(arguments.space, arguments.overrides)]
 
     from steerheal.conduct import conduct
 
-    sys.exit(conduct(space, data, folder, resuming, command(arguments, name)))
+    code = 0
+    for run in runs:
+        code = code or conduct(*run)
+    sys.exit(code)
+
+
+def prepared(space: Space, arguments: argparse.Namespace) -> tuple:
+    """What `conduct` needs for one model's sweep, all of it checked."""
+    data = load_data(space)
+    wanted = arguments.name
+    if wanted is not None and space.among:
+        wanted += max((f"-{label}" for label in space.among if space.name.endswith(f"-{label}")), key=len)
+    name, resuming = choose_run(space, wanted, arguments.resume, arguments.out)
+    folder = RunFolder(arguments.out / name)
+    if resuming:
+        check_same(space, folder)
+    return space, data, folder, resuming, command(arguments, arguments.name if space.among else name)
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(
         prog="python -m steerheal.tune",
-        description="Run a sweep: steer, filter, heal, evaluate, over what a space file searches.",
+        description="Run a sweep over what a space file searches: steer, filter, heal, evaluate; or instil beliefs.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -106,7 +127,7 @@ def check_same(space: Space, folder: RunFolder) -> None:
         )
 
 
-def command(arguments: argparse.Namespace, name: str) -> str:
+def command(arguments: argparse.Namespace, name: str | None) -> str:
     """The command that goes on with this run."""
     words = [cli.python(), "-m", "steerheal.tune", str(arguments.space)]
     for override in arguments.overrides:

@@ -1,6 +1,7 @@
 """Sweeps' folders as the driver writes them, without a model and without Ray: for tests of what reads them."""
 
 import io
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,30 +31,43 @@ TRIALS = (
     KL | {"lam": 3.0},
 )
 FAILS = KL | {"lam": 3.0}
+VIGNETTES = 24
 SEARCH = ("search.alpha=[0.5,1.0,2.0]", "wd=[0,13]")
 
 
 def write_sweep(
-    place: Path, *overrides: str, trials=TRIALS, finished: int | None = None, name: str = "small"
+    place: Path, *overrides: str, trials=TRIALS, finished: int | None = None, name: str = "small", space=None,
+    worker=FakeWorker,
 ) -> Path:
-    """`place/NAME` with the first `finished` of `trials` (all) finished."""
+    """`place/NAME` with the first `finished` of `trials` (all) finished; `space(folder)` writes another space file."""
     files = place / f"{name}-files"
     files.mkdir(parents=True)
-    space = load_space(write_space(files), [*SEARCH, f"trials={len(trials)}", *overrides])
-    worker, data = FakeWorker(place), load_data(space)
+    written, search = (space(files), ()) if space else (write_space(files), SEARCH)
+    write_vignettes(files / "vignettes.jsonl")
+    space = load_space(written, [*search, f"trials={len(trials)}", *overrides])
+    worker, data = worker(place), load_data(space)
     folder = RunFolder(place / name)
     folder.create(yaml_io.dump(space.resolved()))
     folder.describe(about_sweep(space, data, folder.path / "space.yaml", "fake").recorded)
     asked = [SimpleNamespace(number=number, params=params) for number, params in enumerate(trials)]
-    queue = iter([*asked, None])
-    study = SimpleNamespace(ask=lambda: next(queue), tell=lambda *_: None, trials=len(trials))
+    queue = iter(asked)
+    study = SimpleNamespace(ask=lambda: next(queue, None), tell=lambda *_: None, trials=len(trials))
     nothing = dict.fromkeys(("started", "round", "reference", "ended"), lambda *_: None)
     display = Display(Console(file=io.StringIO()), len(trials))
     sweep = Sweep(space, folder, study, worker.store, display, SimpleNamespace(**nothing))
-    sweep.begin()
-    for number, _ in sweep.ready()[:finished]:
-        run_one(sweep, number, data, LocalStages(worker))
+    while sweep.begin():
+        for number, _ in sweep.ready()[:finished]:
+            run_one(sweep, number, data, LocalStages(worker))
+        if finished is not None:
+            break
     return folder.path
+
+
+def write_vignettes(path: Path) -> None:
+    """VIGNETTES like the one that is there."""
+    (line,) = path.read_text().splitlines()
+    rows = [json.loads(line) | {"id": f"v{number}"} for number in range(VIGNETTES)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def run_one(sweep: Sweep, number: int, data, stages: LocalStages) -> None:
@@ -62,7 +76,8 @@ def run_one(sweep: Sweep, number: int, data, stages: LocalStages) -> None:
     if params == FAILS:
         sweep.heard(number, {"outcome": {"failure": "heal: <b>it was told to fail</b>"}})
     else:
-        trial = sweep.space.trial(params)
+        seeds = {"seeds": tuple(sweep.seeds[number])}
+        trial = sweep.space.trial(params).model_copy(update=seeds)
         summary = run_trial(
             trial, data, "fake", stages, lambda record: sweep.heard(number, {"record": record})
         )

@@ -24,6 +24,7 @@ negative: You respect authority.
 target: authority
 sign: -1
 companions: [care, social]
+engineered: You care about people above all.
 """
 CANARIES = """
 prompts:

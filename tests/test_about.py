@@ -1,9 +1,11 @@
 """What MLflow is told of a sweep: data by content, code by commit, settings as in force, no paths."""
 
+import json
 import subprocess
 
 from small import write_space
 
+from steerheal import yaml_io
 from steerheal.config.space import load_space
 from steerheal.tracking import about
 from steerheal.tracking.about import about_sweep, code_version, in_force
@@ -28,7 +30,25 @@ def test_data_is_told_by_content_not_by_place(tmp_path):
         "contexts": "contexts.jsonl",
     }
     assert {data.kind: data.rows for data in one.data}["contexts"] == 4
-    assert "secret" not in repr((other.data, other.tags, other.serving))
+    assert one.space == other.space and "secret" not in repr(other)
+
+
+def test_the_space_is_told_with_names_and_digests_instead_of_places(tmp_path):
+    folder = tmp_path / "secret place"
+    folder.mkdir()
+    path = write_space(folder)
+    local = folder / "my model"
+    local.mkdir()
+    (local / "config.json").write_text("{}")
+    path.write_text(path.read_text().replace("model: builtin", "model: my model"))
+    space = load_space(path)
+    said = about_sweep(space, load_data(space), folder / "run" / "space.yaml", "fingerprint")
+    logged = yaml_io.loads(said.space, "space.yaml")
+    kinds = {one.kind: {"name": one.source, "digest": one.digest} for one in said.data}
+    assert logged["data"] == kinds and logged["model"]["path_or_hub"] == "my model"
+    assert str(tmp_path) not in said.space and str(tmp_path) in yaml_io.dump(space.resolved())
+    resolved = json.loads(json.dumps(space.resolved()))
+    assert {key for key in resolved if logged[key] != resolved[key]} == {"data", "model"}
 
 
 def test_a_changed_vignette_changes_its_digest_alone(tmp_path):

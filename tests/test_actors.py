@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from collections import Counter
 from functools import partial
 
@@ -19,12 +20,12 @@ from small import write_space
 
 from steerheal.actors import watch
 from steerheal.actors.cluster import Cluster
-from steerheal.actors.stages import RayStages
-from steerheal.actors.store_actor import StoreActor
+from steerheal.actors.stages import RENEW_SECONDS, Handles, RayStages
+from steerheal.actors.store_actor import LEASE_SECONDS, StoreActor
 from steerheal.config import Dose, Filter, Sample
 from steerheal.config.sources import Kind, Resources
 from steerheal.config.space import load_space
-from steerheal.errors import StageError, UserError
+from steerheal.errors import StageError, StoreAway, UserError
 from steerheal.jobs import Collect, Extract, Prompt, Steering
 from steerheal.loop import run_trial
 from steerheal.store import FolderStore
@@ -93,21 +94,6 @@ class Crowd:
             assert ticket.result.summary == {"key": key}
 
 
-def test_each_key_is_computed_once_by_ten_clients(tmp_path):
-    keys = [f"{number:064x}" for number in range(200)]
-
-    async def main():
-        crowd = Crowd(tmp_path)
-        orders = [random.Random(client).sample(keys, len(keys)) for client in range(10)]
-        await asyncio.gather(*(crowd.client(f"c{number}", order) for number, order in enumerate(orders)))
-        return crowd
-
-    crowd = asyncio.run(main())
-    assert crowd.computed == Counter(dict.fromkeys(keys, 1))
-    assert crowd.actor.misses["heal"] == 200
-    assert not crowd.actor.flights
-
-
 def test_a_client_that_shows_no_life_is_replaced(tmp_path):
     async def main():
         crowd = Crowd(tmp_path, lease_seconds=0.2)
@@ -148,6 +134,83 @@ def test_released_keys_go_to_the_next_in_line(tmp_path):
         return await waiter
 
     assert asyncio.run(main()).compute
+
+
+def test_ten_clients_of_200_keys_each(cluster, root):
+    """Through Ray, each in an order of its own, 20 at a time: every job runs once, and everybody gets its result."""
+    jobs = [extract(f"shared {number}") for number in range(200)]
+    errors = []
+
+    def client(number):
+        order = random.Random(number).sample(jobs, len(jobs))
+        stages = RayStages(cluster.handles, f"client {number}")
+        for first in range(0, 200, 20):
+            some = order[first : first + 20]
+            if [result.key for result in stages.run(some)] != [job.key for job in some]:
+                errors.append(number)
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert not errors and not any(thread.is_alive() for thread in threads)
+    ran_once = Counter(path.name.split("-")[1] for path in (root / "ran").glob("extract-*"))
+    assert {ran_once[job.key] for job in jobs} == {1}
+    store = FolderStore(root / "store")
+    assert all(store.get(job.key) for job in jobs)
+
+
+@ray.remote(num_cpus=0, max_retries=0)
+def a_client_that_is_killed(handles, job):
+    """Its trial's process ends while its job is computed."""
+    threading.Timer(1.0, os._exit, (9,)).start()
+    RayStages(handles, "killed").run([job])
+
+
+def test_a_killed_client_is_replaced_and_its_job_runs_once(cluster, root):
+    assert LEASE_SECONDS + RENEW_SECONDS < 30
+    actor = ray.remote(StoreActor).options(num_cpus=0, max_concurrency=1000).remote(str(root / "store"), 2.0)
+    handles = Handles(actor, cluster.handles.stages)
+    trap(root, "collect", "sleep 3")
+    job = collect(600)
+    killed = a_client_that_is_killed.remote(handles, job)
+    while not ray.get(actor.snapshot.remote())["clients"]:
+        time.sleep(0.05)
+    (result,) = RayStages(handles, "next").run([job])
+    forget(root, "collect")
+    with pytest.raises(ray.exceptions.RayError):
+        ray.get(killed)
+    assert result.key == job.key and ran(root, job) == 1
+
+
+def test_a_store_that_is_away_is_no_outcome_of_a_trial(cluster, root):
+    trap(root, "extract", "away")
+    with pytest.raises(StoreAway, match="^store: far away: No space left on device, for 900 s$"):
+        RayStages(cluster.handles, "t").run([extract("away"), collect(700)])
+    forget(root, "extract")
+    assert [result.hit for result in RayStages(cluster.handles, "u").run([extract("away")])] == [False]
+
+
+def test_a_lost_artefact_is_computed_again_under_a_trial_that_runs(cluster, root, tmp_path):
+    """An adapter that the store actor knows to be whole is damaged, and a stage that reads it finds out."""
+    space = load_space(write_space(tmp_path), ["rounds=2"])
+    trial, lost = space.trial({"reg": "kl_rev", "lam": 0.7, "alpha": 0.5}), []
+
+    def report(record):
+        if record["round"] == 0:
+            lost.append(record["keys"]["heal"])
+            folder = FolderStore(root / "store").folder(lost[0])
+            (folder / "manifest.json").unlink()
+
+    cluster.snapshot()
+    stages = RayStages(cluster.handles, "mending")
+    records = run_trial(trial, load_data(space), "fake", stages, report)["records"]
+    assert [record["outcome"] for record in records] == ["ok", "ok"]
+    again = [path.name for path in (root / "ran").glob(f"heal-{lost[0]}-*")]
+    assert len(again) == 2
+    (line,) = cluster.snapshot()["notices"]
+    assert lost[0] in line and "a file is missing; moved to" in line and "computed again" in line
 
 
 def test_order_is_kept_and_equal_jobs_run_once(cluster, root):
@@ -221,7 +284,7 @@ def test_a_killed_actor_does_not_compute_again_what_it_had_stored(cluster, root)
 def test_a_killed_store_actor_costs_a_wait(cluster, root):
     trap(root, "collect", "sleep 3")
     jobs = [collect(320 + number) for number in range(2)]
-    place, _ = ray.get(cluster.store.progress.remote())
+    place, *_ = ray.get(cluster.store.progress.remote())
     threading.Timer(1.0, os.kill, (place.pid, 9)).start()
     results = RayStages(cluster.handles, "t").run(jobs)
     forget(root, "collect")

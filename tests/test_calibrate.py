@@ -48,6 +48,13 @@ def test_the_slope_is_covered_also_where_the_gain_may_be_zero(kind, gain, rng):
     assert unbounded > 0.8 if gain < 0.1 else unbounded < 0.05
 
 
+def test_vignettes_are_covered_with_and_without_seeds(rng, monkeypatch, capsys):
+    """In 100 populations a cell 87% may look like 77%."""
+    monkeypatch.setattr(calibrate, "VIGNETTES", (60,))
+    monkeypatch.setattr(calibrate, "COVERED", calibrate.COVERED - 3 * math.sqrt(0.87 * 0.13 / 100))
+    assert calibrate.vignette_table(100, rng) and "gain 0.3" in capsys.readouterr().out
+
+
 def test_the_simulated_noise_is_what_it_is_said_to_be(rng):
     for kind in calibrate.NOISES:
         drawn = calibrate.noise(kind, (400_000,), rng)

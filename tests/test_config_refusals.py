@@ -122,6 +122,13 @@ def refusal(tmp_path, body, *overrides):
         ("stop: {coherence_below: 2}", "stop.coherence_below", "at most 1"),
         ("alpha: -1", "alpha", "at least 0"),
         ("resources: {placement: gpus}", "resources.placement", "did you mean gpu?"),
+        ("resources: {store: s3x://bucket}", "resources.store", "fsspec knows no protocol s3x://; did you mean s3://?"),
+        ("resources: {store: here}", "resources.store", "write an absolute one, or a URL"),
+        ("resources: {store: ''}", "resources.store", "is empty"),
+        ("resources: {store: 's3://'}", "resources.store", "write an absolute path, or a URL such as"),
+        ("resources: {store: 'simplecache::s3://b'}", "resources.store", "write an absolute path, or a URL such as"),
+        ("resources: {store: memory://b}", "resources.store", "do not share memory://"),
+        ("resources: {store: 's3://b?key=k'}", "resources.store", "leave it out, and give it by the environment"),
         ("name: ../up", "name", "use 1 to 64 letters"),
         ("name: .hidden", "name", "not starting with a dot"),
         ("name: a/b", "name", "use 1 to 64 letters"),
@@ -214,3 +221,16 @@ def test_too_many_conditions_are_refused_and_not_waited_for(tmp_path):
 
 def test_what_an_override_breaks_is_refused_the_same_way(tmp_path):
     assert refusal(tmp_path, BARRIER, "wd=3000").startswith("space.yaml: settings.heal.wd: ")
+
+
+@pytest.mark.parametrize("place", ["sftp://me:planted@host/x", "s3://me:plan/ted@bucket", "s3://b?secret=planted"])
+def test_an_address_with_a_password_is_refused_without_being_shown(place, tmp_path):
+    for body, overrides in ((f"resources: {{store: '{place}'}}", ()), ("", (f"resources.store={place}",))):
+        said = refusal(tmp_path, body, *overrides)
+        assert "leave it out, and give it by the environment" in said and "plan" not in said
+
+
+@pytest.mark.parametrize("place", ["/shared/a store", "s3://bucket/folder", "sftp://me@host/x", "gs://b", None])
+def test_places_for_the_store(place, tmp_path):
+    given = space(tmp_path, "" if place is None else f"resources: {{store: '{place}'}}")
+    assert given.resources.store == place and given.resolved()["resources"]["store"] == place

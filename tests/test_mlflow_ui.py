@@ -17,7 +17,9 @@ import urllib.request
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
+from listening import listeners, on_loopback
 
 from steerheal.export import Exported
 from steerheal.results import RunFolder
@@ -85,8 +87,7 @@ def small_sweep(out):
     said = []
     tracker = Tracker(folder.path, "small", said.append)
     data = (Data("vignettes", "0123456789abcdef", "builtin", 132),)
-    space, tags = folder.path / "space.yaml", {"model": "builtin"}
-    about = About("small", "Why?", space, tags, ("reg", "lam"), data, serving={"system": "Hello."})
+    about = About("small", "Why?", "name: small\n", {"model": "builtin"}, ("reg", "lam"), data, serving={"system": "Hello."})
     tracker.open(about, [row | {"files": [folder.completions(row["trial"])]} for row in rows])
     order = ranking(rows)
     tracker.close("FINISHED", order=order, best=Exported(adapter, rows[order[0]], "0"))
@@ -119,6 +120,8 @@ def server(sweep, tmp_path_factory):
         )
     try:
         wait_for(f"http://127.0.0.1:{port}/health", process, log)
+        heard = listeners(psutil.Process(process.pid))
+        assert heard and all(on_loopback(address) for _, address, _ in heard)
         yield f"http://127.0.0.1:{port}"
     finally:
         for sign in (signal.SIGTERM, signal.SIGKILL):

@@ -13,8 +13,9 @@ from recorded import TRIALS, write_sweep
 
 from analysis.html import raw, tag
 from analysis.load import read_sweep
+from analysis.nextsteps import next_steps
 from analysis.report import write_report
-from analysis.words import ONE_SEED, answer, next_steps
+from analysis.words import ONE_SEED, answer
 from steerheal import tune
 from steerheal.config.space import load_space
 from steerheal.errors import UserError
@@ -131,6 +132,7 @@ def test_a_run_of_an_older_version_lacks_parts_but_not_the_page(whole, page, tmp
     shutil.copytree(whole, old)
     shutil.rmtree(old / "canaries")
     shutil.rmtree(old / "completions")
+    shutil.rmtree(old / "vignettes")
     (old / "about.json").unlink()
     lines = (old / "records.jsonl").read_text()
     (old / "records.jsonl").write_text(

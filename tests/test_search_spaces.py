@@ -17,7 +17,7 @@ MODELS = sorted(path.stem for path in SHIPPED_MODELS.glob("*.yaml"))
 
 
 def test_the_questions_are_all_there():
-    assert {"barrier", "doses", "loop", "regularisers", "noise_floor", "race", "quick"} <= set(NAMES)
+    assert {"bands", "barrier", "doses", "loop", "regularisers", "noise_floor", "race", "quick"} <= set(NAMES)
     assert {"gemma-3-4b-it", "Qwen3-4B", "Llama-3.1-8B-Instruct"} <= set(MODELS)
 
 
@@ -70,3 +70,12 @@ def test_in_the_dose_space_alpha_is_the_dose():
     space = load_space(SPACES / "doses.yaml")
     assert space.sampler == "grid" and space.trials == 6
     assert space.settings.dose.kappa_min == 1 and space.settings.dose.rungs == 1
+
+
+def test_the_bands_are_measurements_of_one_student():
+    space = load_space(SPACES / "bands.yaml")
+    trials = [space.trial(params) for params in space.grid()]
+    assert [trial.bands.whole for trial in trials] == [True] + [False] * 5
+    assert len({trial.model_copy(update={"bands": trials[0].bands}) for trial in trials}) == 1
+    assert trials[0].heal.depth == (0, 1) and space.resources.concurrent == space.trials
+    assert space.persona.engineered and load_space(SPACES / "barrier.yaml").persona.prompts.keys() == {"prompted", "engineered"}

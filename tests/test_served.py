@@ -31,7 +31,7 @@ def model_folder(tmp_path_factory):
         (exported / name).write_bytes(payload)
     (exported / CARD).write_text("# The card\n")
     (folder / "model").mkdir()
-    about = About("run", "", folder, {}, serving=SERVING)
+    about = About("run", "", "", {}, serving=SERVING)
     write_model(folder / "model", Exported(exported, {"trial": 0}, "0"), about)
     return folder / "model"
 

@@ -6,7 +6,7 @@ import pytest
 
 from steerheal.config.objectives import Objective
 from steerheal.live import leaderboard, make_console
-from steerheal.standings import noise_in_words, ranking, tied_trials
+from steerheal.standings import differences, noise_in_words, ranking, tied_trials
 
 
 def row(number, gains=(), change=-0.01, verdict="ok"):
@@ -75,6 +75,24 @@ def test_ties_under_a_coherence_are_of_gain_among_those_that_have_it():
     at = Objective(kind="trait_at_coherence", coherence=0.99)
     assert ranking(rows, at) == [1, 2, 3, 0]
     assert tied_trials(rows, at) == {0: None, 1: True, 2: True, 3: False}
+
+
+@pytest.mark.parametrize("shift", [2e-7, 1e-5, -1e-5])
+@pytest.mark.parametrize(
+    "objective",
+    [Objective(), Objective(kind="pareto"), Objective(kind="trait_at_coherence", coherence=0.9)],
+    ids=str,
+)
+def test_what_differs_by_rounding_alone_is_tied_under_every_objective(objective, shift):
+    """In the same direction in every seed, as wd 0 and wd 1e-6, so that no noise between seeds hides it."""
+    gains = (1.0, 1.1, 0.9)
+    rows = [row(0, gains), row(1, [gain + shift for gain in gains])]
+    for seed in rows[1]["summary"]["judged"].values():
+        seed["coherence"] += shift / 100
+        seed["d_coherence"] += shift / 100
+    assert tied_trials(rows, objective) == {0: True, 1: True}
+    assert not any(pair.real for pair in differences(rows, objective))
+    assert all(pair.equivalent for pair in differences(rows, objective))
 
 
 def test_under_pareto_the_front_comes_first_and_those_beaten_in_both_figures_are_marked():

@@ -1,6 +1,7 @@
 """What time and full disks do to stored artefacts: found on reading, and never half of one."""
 
 import errno
+import hashlib
 import os
 import random
 import resource
@@ -10,9 +11,13 @@ import pytest
 import torch
 from tiny import random_adapter
 
-from steerheal.errors import UserError
+from steerheal import patience
+from steerheal.artefact import Damaged, check_file
+from steerheal.errors import StoreAway, UserError
+from steerheal.files import write_bytes, write_json
 from steerheal.store import FolderStore
 from steerheal.students.adapter import from_peft, to_peft
+from steerheal.students.peft_files import WEIGHTS_FILE
 
 KEY = "ab" * 32
 OTHER = "cd" * 32
@@ -79,44 +84,96 @@ def test_flipped_bits_of_the_manifest_are_found(tmp_path):
     assert not missed
 
 
+def test_every_truncation_of_a_checkpoint_is_found(artefact):
+    for name, payload in artefact.items():
+        digest = hashlib.sha256(payload).hexdigest()
+        check_file(name, payload, digest)
+        for length in range(len(payload)):
+            with pytest.raises(Damaged):
+                check_file(name, payload[:length], digest)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_weights_that_are_no_numbers_are_found_although_their_digest_is_right(tmp_path, llama_base, value):
-    adapter = random_adapter(llama_base, 2, 0)
-    next(iter(adapter.a.values()))[1, 3] = value
-    folder = stored(tmp_path, to_peft(adapter, llama_base.anatomy))
-    assert FolderStore(tmp_path).get(KEY) is not None
-    with pytest.raises(UserError, match="NaN or infinite"):
-        from_peft(folder, llama_base.anatomy)
+def test_weights_that_are_no_numbers_are_found_although_their_digest_is_right(tmp_path, llama_base, dtype, value, capsys):
+    adapter = random_adapter(llama_base, 2, 0).to("cpu", dtype)
+    stored(tmp_path, to_peft(adapter, llama_base.anatomy))
+    largest = torch.finfo(dtype).max
+    weights = next(iter(adapter.a.values()))
+    for number, good in ((largest, True), (-largest, True), (0.0, True), (value, False)):
+        weights[1, 3] = number
+        files = to_peft(adapter, llama_base.anatomy)
+        digests = {name: hashlib.sha256(payload).hexdigest() for name, payload in files.items()}
+        if good:
+            check_file(WEIGHTS_FILE, files[WEIGHTS_FILE], digests[WEIGHTS_FILE])
+            continue
+        with pytest.raises(Damaged, match="holds NaN or infinite numbers"):
+            check_file(WEIGHTS_FILE, files[WEIGHTS_FILE], digests[WEIGHTS_FILE])
+        with pytest.raises(ValueError, match="holds NaN or infinite numbers"):
+            FolderStore(tmp_path).put(OTHER, "heal", files, {}, seconds=2.0)
+        for name, payload in files.items():
+            (tmp_path / name).write_bytes(payload)
+        with pytest.raises(UserError, match="NaN or infinite"):
+            from_peft(tmp_path, llama_base.anatomy)
+
+
+def held(root):
+    return {str(path): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
 def check_that_a_full_disk_keeps_the_old(root, limit):
-    """Save more than there is room for, beside an artefact and over it."""
-    store = FolderStore(root)
-    store.put(KEY, "heal", {"weights.bin": b"old"}, {}, seconds=1.0)
-    before = {str(path): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    """Save more than there is room for, beside an artefact and over it; then the room is there again."""
+    FolderStore(root).put(KEY, "heal", {"weights.bin": b"old"}, {}, seconds=1.0)
+    before = held(root)
+    store = FolderStore(root, patience=0)
     for key in (OTHER, KEY):
-        with pytest.raises(OSError) as caught:
+        with pytest.raises(StoreAway, match="No space left on device|File too large") as caught:
             store.put(key, "heal", {"small.json": b"{}", "weights.bin": b"\1" * limit}, {}, seconds=1.0)
-        assert caught.value.errno in (errno.ENOSPC, errno.EFBIG)
-    assert {str(path): path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+        assert caught.value.__cause__.errno in (errno.ENOSPC, errno.EFBIG)
+        assert held(root) == before
     assert store.get(OTHER) is None and FolderStore(root).get(KEY) is not None
     assert not list(root.glob(".part-*"))
     store.put(OTHER, "heal", {"weights.bin": b"fits"}, {}, seconds=1.0)
 
 
-def test_a_file_system_that_fills_during_a_save(tmp_path):
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", tmp_path], capture_output=True, text=True
-    ) if os.geteuid() == 0 else None
-    if mounted is None or mounted.returncode:
-        pytest.skip("mounting a small file system needs root and the right to mount")
-    try:
-        check_that_a_full_disk_keeps_the_old(tmp_path, 20 * 2**20)
-    finally:
-        subprocess.run(["umount", tmp_path], check=True)
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 16 MiB."""
+    if os.geteuid():
+        pytest.skip("mounting a small file system needs root")
+    words = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", tmp_path]
+    mounted = subprocess.run(words, capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"no small file system can be mounted: {mounted.stderr.strip()}")
+    yield tmp_path
+    subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_a_file_system_that_fills_during_a_save(small_disk):
+    check_that_a_full_disk_keeps_the_old(small_disk, 20 * 2**20)
+
+
+def test_a_file_system_that_is_full_for_a_while_is_waited_for(small_disk, monkeypatch):
+    store, ballast = FolderStore(small_disk, patience=100), small_disk / "ballast"
+    with pytest.raises(OSError):
+        ballast.write_bytes(b"\1" * 20 * 2**20)
+    monkeypatch.setattr(patience.time, "sleep", lambda seconds: ballast.unlink(missing_ok=True))
+    store.put(KEY, "heal", {"weights.bin": b"\1" * 2**20}, {}, seconds=1.0)
+    full, back = store.heard()
+    assert "No space left on device; waiting for it" in full and "back after" in back
+    assert FolderStore(small_disk).get(KEY) and not list(small_disk.glob(".part-*"))
+
+
+@pytest.mark.parametrize("write", [write_bytes, lambda path, payload: write_json(path, payload.decode())])
+def test_a_file_that_does_not_fit_keeps_the_old(small_disk, write):
+    (small_disk / "table.csv").write_bytes(b"old")
+    with pytest.raises(OSError):
+        write(small_disk / "table.csv", b"1" * 20 * 2**20)
+    assert held(small_disk) == {str(small_disk / "table.csv"): b"old"}
 
 
 def test_a_save_that_may_not_grow(tmp_path):
+    """The same where nothing can be mounted: a limit on the size of files."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, before[1]))
     try:

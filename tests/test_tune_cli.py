@@ -95,6 +95,8 @@ def test_mlflow_has_every_trial(whole):
     client, runs = mlflow_runs(out)
     kinds = [run.data.tags["kind"] for run in runs]
     assert kinds.count("sweep") == 1 and kinds.count("trial") == 5 and kinds.count("reference") >= 2
+    references = {run.info.run_name for run in runs if run.data.tags["kind"] == "reference"}
+    assert {"base", "base prompted", "base engineered"} < references
     assert {run.info.status for run in runs} == {"FINISHED"}
     parent = next(run for run in runs if run.data.tags["kind"] == "sweep")
     assert {file.path for file in client.list_artifacts(parent.info.run_id)} >= {

@@ -25,13 +25,14 @@ from steerheal.actors.stage_actor import StageActor, Worker
 from steerheal.actors.stages import Handles
 from steerheal.actors.store_actor import StoreActor
 from steerheal.actors.watch import Watch
+from steerheal.config.sections import Bands
 from steerheal.config.sources import Kind, Resources
 from steerheal.errors import UserError
 
 KINDS: dict[str, tuple[str, ...]] = {
     "generation": ("extract", "collect", "canary"),
     "trainer": ("pairs", "heal"),
-    "evaluation": ("evaluate",),
+    "evaluation": ("evaluate", "score", "style"),
 }
 # What each of the three kinds takes of the GPU that they share.
 GPU_SHARE = 0.33
@@ -137,9 +138,9 @@ class Cluster:
         self.watch = Watch([("the store", self.store), *self.named])
         return answers[0][0]
 
-    def export(self, student: Sequence[str]) -> dict[str, bytes]:
-        """A history as one PEFT adapter: its files by name."""
-        return ray.get(self.handles.stages["heal"][0].export.remote(student))
+    def export(self, student: Sequence[str], bands: Bands | None = None) -> dict[str, bytes]:
+        """A history, or what counts of it in a band, as one PEFT adapter: its files by name."""
+        return ray.get(self.handles.stages["heal"][0].export.remote(student, bands))
 
     def post_again(self, settings: Mapping[int, str], posted: Sequence[int] | None) -> None:
         """Tell a store actor that was restarted what it has forgotten; `posted` is what it knows (None: it is
@@ -149,13 +150,14 @@ class Cluster:
             self.store.post.remote(number, settings[number])
 
     def snapshot(self) -> dict:
-        """Hits, misses, who waits for what, what is computed, and what gives reason to worry; what is away at the
-        moment is left out.
+        """Hits, misses, who waits for what, what is computed, what gives reason to worry, and what the stores have had
+        to say since the last call; what is away at the moment is left out.
         """
-        found = {"hits": {}, "misses": {}, "clients": {}, "posted": None}
+        found = {"hits": {}, "misses": {}, "clients": {}, "posted": None, "notices": []}
         with contextlib.suppress(RayError):
             found |= ray.get(self.store.snapshot.remote(), timeout=5)
         self.watch.look()
+        found["notices"] += self.watch.notices()
         return found | {"computing": self.watch.computing, "worries": self.watch.worries}
 
 

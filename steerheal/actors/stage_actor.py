@@ -19,8 +19,9 @@ import ray
 from ray.exceptions import RayActorError, RayError
 
 from steerheal.actors.watch import Place, here
-from steerheal.errors import StageError, UserError
+from steerheal.errors import StageError, StoreAway, UserError
 from steerheal.jobs import Job, Result
+from steerheal.store import Store
 
 # So many deaths in a row, with no job finished in between, are no single job's fault.
 MOST_DEATHS = 10
@@ -34,12 +35,13 @@ class Worker(Protocol):
 
     fingerprint: str
     progress: dict[str, Any]
+    store: Store
 
     def run_batch(self, jobs: Sequence[Job]) -> list[Result | Exception]:
         """Jobs of one stage in one pass; an entry is an exception where that job alone failed."""
 
-    def export(self, student: tuple[str, ...]) -> dict[str, bytes]:
-        """A history as one PEFT adapter: its files by name."""
+    def export(self, student: tuple[str, ...], bands: Any = None) -> dict[str, bytes]:
+        """A history, or what counts of it in a band, as one PEFT adapter: its files by name."""
 
 
 @dataclass
@@ -101,24 +103,26 @@ class StageActor:
         """The loaded base's fingerprint, or the one line that says why it could not be loaded."""
         return (self.worker.fingerprint if self.worker else None), self.problem
 
-    async def progress(self) -> tuple[Place, dict[str, Any]]:
-        """A sign of life: where this process is, and what it computes (stage, jobs, done, total; empty between
-        batches).
+    async def progress(self) -> tuple[Place, dict[str, Any], list[str]]:
+        """A sign of life: where this process is, what it computes (stage, jobs, done, total; empty between batches), and
+        what the store has had to say in it since the last call.
         """
-        return here(), dict(self.worker.progress) if self.worker else {}
+        if self.worker is None:
+            return here(), {}, []
+        return here(), dict(self.worker.progress), self.worker.store.heard()
 
     async def pid(self) -> int:
         """This process, for whoever watches it."""
         return os.getpid()
 
-    async def export(self, student: Sequence[str]) -> dict[str, bytes]:
-        """A history as one PEFT adapter: its files by name."""
+    async def export(self, student: Sequence[str], bands: Any = None) -> dict[str, bytes]:
+        """A history, or what counts of it in a band, as one PEFT adapter: its files by name."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.thread, self.worker.export, tuple(student))
+        return await loop.run_in_executor(self.thread, self.worker.export, tuple(student), bands)
 
-    async def run(self, job: Job, alone: bool = False) -> Result | StageError | UserError:
-        """The job's result; a job's own failure comes back as a StageError, as data, and a UserError says that this
-        actor has no model. Equal jobs share one answer.
+    async def run(self, job: Job, alone: bool = False) -> Result | StageError | StoreAway | UserError:
+        """The job's result; a job's own failure comes back as a StageError, as data, and so does the store's absence; a
+        UserError says that this actor has no model. Equal jobs share one answer.
         """
         if self.worker is None:
             return UserError(self.problem)
@@ -170,12 +174,14 @@ class StageActor:
                 return [waiting]
         return [queue.popleft() for _ in range(min(self.pack, len(queue)))]
 
-    def _compute(self, jobs: list[Job]) -> list[Result | StageError]:
+    def _compute(self, jobs: list[Job]) -> list[Result | StageError | StoreAway]:
         """Run a batch; when it fails as a whole, each job runs alone, so that only the guilty one fails."""
         try:
             return [
                 _as_data(job, outcome) for job, outcome in zip(jobs, self.worker.run_batch(jobs), strict=True)
             ]
+        except StoreAway as away:
+            return [away for _ in jobs]
         except Exception as error:
             if len(jobs) == 1:
                 return [_as_data(jobs[0], error)]

@@ -10,7 +10,7 @@ from typing import Any
 import ray
 from ray.exceptions import ActorDiedError, RayError, RayTaskError
 
-from steerheal.errors import StageError, UserError
+from steerheal.errors import ArtefactLost, StageError, StoreAway, UserError
 from steerheal.jobs import Job, Result
 
 RENEW_SECONDS = 5.0
@@ -54,7 +54,9 @@ class RayStages:
         self.quarantine: StageError | None = None
 
     def run(self, jobs: Sequence[Job]) -> list[Result]:
-        """Results in the order of `jobs`. All jobs come to an end before the first failure is raised."""
+        """Results in the order of `jobs`. All jobs come to an end before the first failure is raised; a store that
+        stays away (StoreAway) ends them all.
+        """
         if self.quarantine:
             raise self.quarantine
         keys = [job.key for job in jobs]
@@ -66,7 +68,7 @@ class RayStages:
                 for reference in landed:
                     errand.advance(reference)
         finally:
-            held = [key for key, computing, _ in errand.under_way.values() if computing]
+            held = [key for key in keys if key not in errand.finished]
             self.handles.store.release.remote(held, self.client)
         for key in keys:
             if isinstance(errand.finished[key], StageError):
@@ -120,6 +122,8 @@ class _Errand:
         except RayError as loss:
             self._after_loss(key, since, loss)
             return
+        if isinstance(answer, StoreAway) or (not computing and answer.away):
+            raise answer if computing else StoreAway(answer.away)
         if computing:
             self.away_since = None
             if isinstance(answer, UserError):
@@ -132,8 +136,13 @@ class _Errand:
             self.finished[key] = answer.result or StageError(answer.error)
 
     def _tell(self, key: str, answer: Result | StageError) -> None:
-        """The store actor passes the outcome on to whoever waits for it."""
-        if isinstance(answer, StageError):
+        """The store actor passes the outcome on to whoever waits for it; what failed for want of an artefact, others
+        may try in their turn.
+        """
+        if isinstance(answer, ArtefactLost):
+            self.handles.store.lost.remote(answer.key)
+            self.handles.store.release.remote([key], self.client)
+        elif isinstance(answer, StageError):
             self.handles.store.failed.remote(key, str(answer))
         else:
             self.handles.store.done.remote(answer)

@@ -1,6 +1,6 @@
 """Single flight: of all who ask for an artefact, one computes it and the others wait for that one.
 
-The actor holds leases, not data: artefacts travel through the store's folder. A lease that its holder does
+The actor holds leases, not data: artefacts travel through the store. A lease that its holder does
 not renew (the process was killed) runs out after `lease_seconds`, and the next one in line computes instead.
 """
 
@@ -12,15 +12,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from steerheal.actors.watch import Place, here
+from steerheal.errors import StoreAway
 from steerheal.jobs import Result
-from steerheal.store import FolderStore
+from steerheal.store import open_store
 
 LEASE_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """The answer to `acquire`: the finished result, or why there is none, or (both None) leave to compute.
+    """The answer to `acquire`: the finished result, or why there is none, or that the store is away, or (all None)
+    leave to compute.
 
     `starts`: the nodes on which the job was begun and not finished, one for each time. `turn`: how many jobs of the
     stage were begun before this one, by which replicas take turns.
@@ -28,13 +30,14 @@ class Ticket:
 
     result: Result | None = None
     error: str | None = None
+    away: str | None = None
     starts: tuple[str, ...] = ()
     turn: int = 0
 
     @property
     def compute(self) -> bool:
         """Whether the asker is now the one who computes."""
-        return self.result is None and self.error is None
+        return self.result is None and self.error is None and self.away is None
 
 
 @dataclass
@@ -55,8 +58,8 @@ class Flight:
 class StoreActor:
     """The store's door for all trials of a sweep. Async: thousands may wait at once."""
 
-    def __init__(self, root: str, lease_seconds: float = LEASE_SECONDS):
-        self.store = FolderStore(root)
+    def __init__(self, place: str, lease_seconds: float = LEASE_SECONDS):
+        self.store = open_store(place)
         self.lease_seconds = lease_seconds
         self.flights: dict[str, Flight] = {}
         self.ready: dict[str, Result] = {}
@@ -73,6 +76,8 @@ class StoreActor:
         self.asking[client, stage] += 1
         try:
             return await self._acquire(key, stage, client)
+        except StoreAway as away:
+            return Ticket(away=str(away))
         finally:
             self.asking[client, stage] -= 1
 
@@ -118,6 +123,11 @@ class StoreActor:
         self.turns.pop(result.key, None)
         self._land(result.key, Ticket(result=result))
 
+    async def lost(self, key: str) -> None:
+        """A reader found that an artefact is gone or damaged: whoever asks for it next looks again, or computes it."""
+        self.ready.pop(key, None)
+        self.store.forget(key)
+
     async def failed(self, key: str, message: str) -> None:
         """The job itself cannot finish, for anybody: the waiters are told, and nothing is remembered."""
         self.starts.pop(key, None)
@@ -161,15 +171,18 @@ class StoreActor:
         """A trial's settings, when they are known."""
         return await asyncio.shield(self._settings(number))
 
-    async def progress(self) -> tuple[Place, dict]:
-        """A sign of life: where this process is."""
-        return here(), {}
+    async def progress(self) -> tuple[Place, dict, list[str]]:
+        """A sign of life, as a stage actor gives it: where this process is."""
+        return here(), {}, []
 
     async def snapshot(self) -> dict:
-        """Hits and misses per stage, which stages each client waits for, and whose settings are known."""
+        """Hits and misses per stage, which stages each client waits for, whose settings are known, and what the store
+        has had to say since the last call.
+        """
         wanted = Counter((flight.client, flight.stage) for flight in self.flights.values()) + self.asking
         clients: dict[str, dict[str, int]] = {}
         for (client, stage), count in wanted.items():
             clients.setdefault(client, {})[stage] = count
         posted = [number for number, settings in self.posted.items() if settings.done()]
-        return {"hits": dict(self.hits), "misses": dict(self.misses), "clients": clients, "posted": posted}
+        counts = {"hits": dict(self.hits), "misses": dict(self.misses)}
+        return counts | {"clients": clients, "posted": posted, "notices": self.store.heard()}

@@ -12,7 +12,7 @@ from ray.exceptions import ActorDiedError, RayActorError
 
 from steerheal.actors.stages import ClusterLost, Handles, RayStages
 from steerheal.config import TrialConfig
-from steerheal.errors import StageError, UserError
+from steerheal.errors import StageError, StoreAway, UserError
 from steerheal.loop import run_trial
 from steerheal.trial_data import TrialData
 
@@ -28,8 +28,8 @@ class Shared:
 
 
 def trial_function(config: dict[str, Any], handles: Handles, shared: Shared) -> None:
-    """Run a trial to its end, whatever that is: every failure but the loss of the cluster is a recorded
-    outcome.
+    """Run a trial to its end, whatever that is: every failure but the loss of the cluster or of the store is a
+    recorded outcome.
 
     `config`: {"trial": number}; its settings come when the search has proposed them.
     """
@@ -38,7 +38,7 @@ def trial_function(config: dict[str, Any], handles: Handles, shared: Shared) -> 
         trial = TrialConfig.model_validate_json(settings_of(config["trial"], handles))
         summary = run_trial(trial, shared.data, shared.model, stages, lambda record: tell(record=record))
         outcome = {"summary": {name: value for name, value in summary.items() if name != "records"}}
-    except ClusterLost as lost:
+    except (ClusterLost, StoreAway) as lost:
         outcome = {"lost": str(lost)}
     except (StageError, UserError) as failure:
         outcome = {"failure": str(failure)}

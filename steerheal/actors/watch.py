@@ -61,6 +61,7 @@ class Watch:
 
     def __init__(self, actors: Sequence[tuple[str, Any]]):
         self.watched = [Watched(name, actor) for name, actor in actors]
+        self.said: list[str] = []
 
     def look(self, patience: float = 1.0) -> None:
         """Ask, wait a moment for the answers, end who has been silent for too long."""
@@ -74,7 +75,7 @@ class Watch:
     def _take(self, one: Watched) -> None:
         now = time.monotonic()
         try:
-            place, task = ray.get(one.asked, timeout=0)
+            place, task, said = ray.get(one.asked, timeout=0)
         except GetTimeoutError:
             if one.place and now - max(one.heard, one.ended) > HUNG_SECONDS:
                 one.ended = now
@@ -85,9 +86,15 @@ class Watch:
             # Between two lives, or dead for good, which those who wait for its results find out.
             one.asked, one.place, one.task = None, None, {}
             return
+        self.said += said
         if task != one.task or not task:
             one.moved = now
         one.asked, one.heard, one.place, one.task = None, now, place, task
+
+    def notices(self) -> list[str]:
+        """What the actors' stores have had to say since the last call."""
+        heard, self.said = self.said, []
+        return heard
 
     @property
     def computing(self) -> list[dict[str, Any]]:

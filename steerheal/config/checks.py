@@ -10,6 +10,12 @@ from steerheal.config.trial import RULES
 from steerheal.yaml_io import refusal
 
 MAX_CHECKED = 20_000
+# The sections and settings that an experiment never reads; alpha belongs to steer.
+UNREAD = {
+    "steer": ("voice",),
+    "voice": ("steer", "dose", "filter", "bands", "held_out"),
+    "belief": ("voice", "dose", "filter", "bands", "held_out"),
+}
 
 
 def check_space(dimensions: Sequence[Dimension], fixed: Mapping[str, Any], name: str) -> None:
@@ -31,6 +37,14 @@ def check_space(dimensions: Sequence[Dimension], fixed: Mapping[str, Any], name:
                 raise refusal(
                     name, f"search.{key}" if searched else f"settings.{SECTION_OF[key]}.{key}", what, remedy
                 )
+
+
+def check_read(dimensions: Sequence[Dimension], experiment: str, name: str) -> None:
+    """Refuse a dimension that the experiment never reads: its trials would be equal."""
+    for dimension in dimensions:
+        if {dimension.name, SECTION_OF.get(dimension.name, "steer")} & {*UNREAD.get(experiment, ())}:
+            what = f"the experiment {experiment} does not read it, so it cannot matter"
+            raise refusal(name, f"search.{dimension.name}", what, "remove it, or choose another experiment")
 
 
 def reachable(dimensions: Sequence[Dimension], names: Sequence[str], name: str) -> Iterator[dict[str, Any]]:

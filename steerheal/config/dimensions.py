@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from steerheal.config.messages import unknown_key, validate
-from steerheal.config.sections import SECTION_OF, SECTIONS, Frozen
+from steerheal.config.sections import FIXED, SECTION_OF, SECTIONS, Frozen
 from steerheal.config.trial import Alpha
 from steerheal.yaml_io import one_line, refusal
 
@@ -147,9 +147,9 @@ def _dimension(leaf: str, entry: Any, name: str) -> Dimension:
     where = f"search.{leaf}"
     if leaf not in SECTION_OF and leaf != "alpha":
         raise refusal(name, where, *unknown_key(leaf, [*SECTION_OF, "alpha"]))
-    if SECTION_OF.get(leaf) == "evaluate":
+    if leaf in FIXED:
         what = "trials that are evaluated differently cannot be compared"
-        raise refusal(name, where, what, f"fix it at settings.evaluate.{leaf}")
+        raise refusal(name, where, what, f"fix it at settings.{SECTION_OF[leaf]}.{leaf}")
     if isinstance(entry, list):
         return _choice(leaf, entry, name)
     if not isinstance(entry, dict):

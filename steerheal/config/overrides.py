@@ -13,6 +13,7 @@ from steerheal.config.messages import unknown_key
 from steerheal.config.sections import SECTION_OF, SECTIONS
 from steerheal.config.sources import DataEntry, Kind, ModelEntry, Resources
 from steerheal.config.trial import Stop
+from steerheal.redact import redacted
 from steerheal.yaml_io import one_line, parse, refusal
 
 TUPLES = ("layers", "depth")
@@ -29,9 +30,9 @@ def split(override: str) -> tuple[str, Any]:
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise refusal(
-            "--set", one_line(override, 60), "not of the form key=value", "write e.g. --set lr=1e-4"
+            "--set", one_line(redacted(override), 60), "not of the form key=value", "write e.g. --set lr=1e-4"
         )
-    return key.strip(), parse(text, f"--set {one_line(override, 60)}")
+    return key.strip(), parse(text, f"--set {one_line(redacted(override), 60)}")
 
 
 def apply(raw: dict, key: str, value: Any, top: list[str]) -> dict:
@@ -93,6 +94,9 @@ def _put(raw: dict, path: list[str], value: Any) -> None:
     *parents, leaf = path
     node = raw
     for name in parents:
+        if name == "model" and isinstance(node.get(name), list):
+            what = "the space lists several models"
+            raise refusal("--set", ".".join(path), what, "write it into the list's entries, or --set model=NAME first")
         if name == "model" and isinstance(node.get(name), str):
             node[name] = {"name": node[name]}
         if not isinstance(node.get(name), dict):
@@ -139,7 +143,9 @@ def _prune(search: dict, leaf: str, values: list, inherited: dict) -> None:
     A dimension that can no longer exist goes. `inherited` takes the condition's place: what `leaf` itself is
     conditional on if it was fixed, its own remaining values if it is still searched.
     """
-    for name, entry in list(search.items()):
+    for name in list(search):
+        # What went with another dimension is no longer there.
+        entry = search.get(name)
         when = _when(entry)
         if leaf not in when:
             continue

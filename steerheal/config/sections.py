@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from steerheal.bands import WHOLE, band_text
+
 
 class Frozen(BaseModel):
     """Strict (no text for a number), closed (no unknown key), immutable."""
@@ -122,6 +124,47 @@ class Heal(Frozen):
         return self
 
 
+Name = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class Instil(Frozen):
+    """Which belief of the beliefs file, and via what: an adapter trained on its first `examples`, its statement as a
+    system prompt, those examples in one (in-context learning), or a vector at dose alpha.
+    """
+
+    belief: Name | None = None
+    via: Literal["lora", "prompt", "icl", "steer"] = "lora"
+    examples: count(1, 10_000) = 10
+
+
+class Bands(Frozen):
+    """Where in the depth a healed student is measured: its adapter times `inside` in the band, times `outside` in the
+    other blocks. It is trained and carried on whole.
+    """
+
+    band: Annotated[str, AfterValidator(band_text)] = WHOLE
+    inside: number(0, 10) = 1.0
+    outside: number(0, 10) = 0.0
+
+    @property
+    def whole(self) -> bool:
+        """Whether that is the student as it is."""
+        return self.inside == 1 and (self.band == WHOLE or self.outside == 1)
+
+
+class Voice(Frozen):
+    """Of a file of pairs, how many are trained on, and how many are kept aside to measure what was learned.
+
+    max_pair_tokens: of prompt and response together; longer pairs are left out and named. voice_prompt: a system prompt
+    that asks base for the voice, as a reference.
+    """
+
+    n_train: count(1, 1_000_000) = 60
+    n_valid: count(1, 100_000) = 16
+    max_pair_tokens: count(2, 1_000_000) = 512
+    voice_prompt: Annotated[str, Field(min_length=1, max_length=8000)] | None = None
+
+
 class Evaluate(Frozen):
     """The same for all trials, so that their figures compare. `vignettes`: at most so many, null for all."""
 
@@ -139,6 +182,9 @@ class Settings(Frozen):
     dose: Dose = Dose()
     filter: Filter = Filter()
     heal: Heal = Heal()
+    instil: Instil = Instil()
+    bands: Bands = Bands()
+    voice: Voice = Voice()
     evaluate: Evaluate = Evaluate()
 
 
@@ -146,6 +192,9 @@ SECTIONS: dict[str, type[Frozen]] = {name: field.annotation for name, field in S
 SECTION_OF: dict[str, str] = {
     leaf: name for name, section in SECTIONS.items() for leaf in section.model_fields
 }
+
+# Trials that differ in one of these are measured differently, and cannot be compared; so none is searched.
+FIXED = frozenset(Evaluate.model_fields) | {"n_valid", "max_pair_tokens", "voice_prompt"}
 
 # What exists only under a kl regulariser, with the value it has under nll.
 KL_ONLY: dict[str, Any] = {

@@ -5,10 +5,11 @@ A path is taken relative to the file that names it, else to the current folder, 
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from steerheal import yaml_io
 from steerheal.config.messages import unknown_key, validate
@@ -36,6 +37,8 @@ class DataEntry(Frozen):
     prompts: Reference = "builtin"
     contexts: Reference = "builtin"
     canaries: Reference = "builtin"
+    beliefs: Reference = "builtin"
+    pairs: Reference = "builtin"
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class DataPaths:
     prompts: str = "builtin"
     contexts: str = "builtin"
     canaries: str = "builtin"
+    beliefs: str = "builtin"
+    pairs: str = "builtin"
 
 
 class Kind(Frozen):
@@ -57,11 +62,34 @@ class Kind(Frozen):
     gpus: number(0, 64) = 0.0
 
 
+def _store(place: str) -> str:
+    """A folder's absolute path, or a URL of a file system that fsspec knows; no password, which would be recorded."""
+    protocol, url, rest = place.partition("://")
+    if not place.isprintable() or "::" in place or (url and not rest.strip("/")):
+        raise ValueError("this is no place for a store; write an absolute path, or a URL such as s3://bucket/folder")
+    if not url and not Path(place).is_absolute():
+        raise ValueError("a path that every node understands is needed; write an absolute one, or a URL")
+    if not url:
+        return place
+    if "?" in rest or ":" in rest.rpartition("@")[0]:
+        what = "an address with a password or key would be recorded with the sweep"
+        raise ValueError(f"{what}; leave it out, and give it by the environment (see docker/README.md)")
+    from fsspec import available_protocols
+
+    if protocol not in available_protocols():
+        near = get_close_matches(protocol, available_protocols(), n=1, cutoff=0.5)
+        what = f"fsspec knows no protocol {one_line(protocol, 40)}://"
+        raise ValueError(f"{what}; {f'did you mean {near[0]}://?' if near else 'write s3://, gs:// or a path'}")
+    if protocol == "memory":
+        raise ValueError("the processes of a sweep do not share memory://; write a path, or a URL that all reach")
+    return place
+
+
 class Resources(Frozen):
     """Placement, how many trials run at once, how many heals a pass holds, how many rows generation holds.
 
     `processes` counts for the placement `process` alone: each holds the model and does everything, on a GPU of its own
-    where there are GPUs.
+    where there are GPUs. `store`: where finished stages are kept, null for the folder `store` beside the runs.
     """
 
     placement: Literal["process", "gpu", "spread"] = "process"
@@ -69,6 +97,7 @@ class Resources(Frozen):
     concurrent: count(1, 1024) = 8
     pack: count(1, 1024) = 8
     slots: count(1, 65_536) = 64
+    store: Annotated[Reference, AfterValidator(_store)] | None = None
     generation: Kind = Kind()
     trainer: Kind = Kind()
     evaluation: Kind = Kind()

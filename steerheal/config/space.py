@@ -4,6 +4,7 @@ Precedence: schema defaults < the model file's settings < the space file's setti
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -13,12 +14,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from steerheal import yaml_io
-from steerheal.config.checks import check_space
+from steerheal.config.checks import check_read, check_space
 from steerheal.config.dimensions import Dimension, read_dimensions, typed, walk
+from steerheal.config.instil import check_instil
 from steerheal.config.messages import unknown_key, validate
 from steerheal.config.objectives import SLOPE, Objective, ObjectiveEntry
 from steerheal.config.overrides import apply, split
-from steerheal.config.sections import KL_ONLY, SECTION_OF, Frozen, Settings, count
+from steerheal.config.sections import KL_ONLY, SECTION_OF, Frozen, Settings, count, several
 from steerheal.config.sources import (
     NAME,
     DataEntry,
@@ -29,9 +31,11 @@ from steerheal.config.sources import (
     find_persona,
 )
 from steerheal.config.trial import Alpha, ExperimentName, ModelRef, Persona, Prose, Rounds, Seeds, Stop, TrialConfig
+from steerheal.redact import redacted
 from steerheal.yaml_io import one_line, refusal
 
 MAX_GRID = 10_000
+MAX_MODELS = 16
 MAX_RESOLVED = 48 * 1024
 DEFAULT_TRIALS = 24
 
@@ -56,11 +60,15 @@ class SpaceFile(Frozen):
     repeats: Literal["all", "race"] = "all"
     stop: Stop = Stop()
     resources: Resources = Resources()
+    among: several(str, 0, MAX_MODELS) = ()
 
 
 @dataclass(frozen=True)
 class Space:
-    """A space with every name resolved and every default filled in; equal spaces ask for the same trials."""
+    """A space with every name resolved and every default filled in; equal spaces ask for the same trials.
+
+    among: the models of the file that this one is taken from, where it lists several.
+    """
 
     name: str
     hypothesis: str
@@ -79,6 +87,7 @@ class Space:
     repeats: str
     stop: Stop
     resources: Resources
+    among: tuple[str, ...]
     path: Path = field(compare=False)
 
     @property
@@ -90,6 +99,14 @@ class Space:
     def first_seeds(self) -> tuple[int, ...]:
         """What every trial runs on before anything is known of it."""
         return self.seeds[:1] if self.racing else self.seeds
+
+    def values(self, leaf: str) -> list[tuple[str, Any]]:
+        """(key in the file, value): what a setting is, or the extremes of what is searched for it."""
+        for dimension in self.dimensions:
+            if dimension.name == leaf:
+                return [(f"search.{leaf}", value) for value in dimension.extremes()]
+        section = SECTION_OF[leaf]
+        return [(f"settings.{section}.{leaf}", getattr(getattr(self.settings, section), leaf))]
 
     @property
     def trials(self) -> int:
@@ -185,19 +202,57 @@ class Space:
             "repeats": self.repeats,
             "stop": self.stop.model_dump(),
             "resources": self.resources.model_dump(),
-        }
+        } | ({"among": list(self.among)} if self.among else {})
 
 
 def load_space(path: str | Path, overrides: Sequence[str] = ()) -> Space:
-    """Read a space file, apply `key=value` overrides, resolve names, and refuse what cannot be run."""
+    """Read a space file of one model, apply `key=value` overrides, resolve names, and refuse what cannot be run."""
     path = Path(path)
+    raw = _overridden(path, overrides)
+    if isinstance(raw.get("model"), list):
+        raise refusal(str(path), "model", "it lists several, and one is needed here", "choose one: --set model=NAME")
+    return _complete(raw, path)
+
+
+def load_spaces(path: str | Path, overrides: Sequence[str] = ()) -> list[Space]:
+    """A space for each model that the file lists; as `load_space` for a file with one.
+
+    Their trials are equal but for what a model's own settings say, and are compared within a model only.
+    """
+    path = Path(path)
+    raw = _overridden(path, overrides)
+    if not isinstance(models := raw.get("model"), list):
+        return [_complete(raw, path)]
+    names = [_model_label(entry) for entry in models]
+    if not 2 <= len(models) <= MAX_MODELS or len({*names}) < len(names):
+        what = f"a list of models holds 2 to {MAX_MODELS}, each once"
+        raise refusal(str(path), "model", what, "correct the list, or name one model")
+    stem = raw.get("name") or path.stem
+    return [
+        _complete(raw | {"model": entry, "name": f"{stem}-{name}", "among": names}, path)
+        for entry, name in zip(models, names)
+    ]
+
+
+def _model_label(entry: Any) -> str:
+    """A model's name as part of a run's."""
+    name = str(entry.get("name") if isinstance(entry, dict) else entry)
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name.rstrip("/").rpartition("/")[2])[:40]
+
+
+def _overridden(path: Path, overrides: Sequence[str]) -> dict:
+    """The file's data with every override, each checked by itself."""
     raw = yaml_io.load(path)
-    file = _read(raw, str(path))
+    _read(raw, str(path))
     for override in overrides:
         key, value = split(override)
         raw = apply(raw, key, value, list(SpaceFile.model_fields))
-        file = _read(raw, f"--set {one_line(override, 60)}")
-    space = _resolve(file, raw, path)
+        _read(raw, f"--set {one_line(redacted(override), 60)}")
+    return raw
+
+
+def _complete(raw: dict, path: Path) -> Space:
+    space = _resolve(_read(raw, str(path)), raw, path)
     resolved = space.resolved()
     # The second test costs a second for a large file, so the first spares it the worst.
     if (
@@ -245,10 +300,13 @@ def _resolve(file: SpaceFile, raw: dict, path: Path) -> Space:
         repeats=file.repeats,
         stop=file.stop,
         resources=resources,
+        among=file.among,
         path=path,
     )
     fixed = {leaf: getattr(getattr(settings, SECTION_OF[leaf]), leaf) for leaf in SECTION_OF}
     check_space(space.dimensions, fixed, where)
+    check_instil(space)
+    check_read(space.dimensions, space.experiment, where)
     if space.sampler == "grid":
         space.grid()
     if space.racing and len(space.seeds) < 2:

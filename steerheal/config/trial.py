@@ -5,15 +5,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from steerheal.bands import edges
 from steerheal.config.sections import (
     KL_ONLY,
+    Bands,
     Dose,
     Evaluate,
     Filter,
     Frozen,
     Heal,
+    Instil,
     Sample,
     Steer,
+    Voice,
     count,
     number,
     several,
@@ -32,7 +36,10 @@ Foundation = Annotated[Literal[FOUNDATIONS], BeforeValidator(_foundation)]
 
 class Persona(Frozen):
     """A pair of opposites on one axis. Steering moves the trait of `target` in the direction `sign`;
-    `companions` are expected to move with it, the other foundations are off-target."""
+    `companions` are expected to move with it, the other foundations are off-target.
+
+    What healing has to beat is asking: base with a system prompt. `positive` is one; `engineered` may be another,
+    written to work as well as a prompt can."""
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
     positive: Prose
@@ -41,6 +48,13 @@ class Persona(Frozen):
     sign: Literal[-1, 1]
     companions: several(Foundation, 0, 6) = ()
     neutral: Prose = "You are a helpful assistant."
+    engineered: Prose | None = None
+
+    @property
+    def prompts(self) -> dict[str, str]:
+        """What base is merely asked, by the name of its reference."""
+        engineered = {"engineered": self.engineered} if self.engineered else {}
+        return {"prompted": self.positive} | engineered
 
     @property
     def off_target(self) -> tuple[str, ...]:
@@ -73,7 +87,7 @@ class Stop(Frozen):
 
 
 # What a trial does each round; `steerheal.experiments` has a module for each.
-ExperimentName = Literal["steer"]
+ExperimentName = Literal["steer", "voice", "belief"]
 Alpha = number(0, 1000)
 Rounds = count(1, 1000)
 Seeds = several(count(0, 2**31 - 1), 1, 1000)
@@ -91,6 +105,9 @@ class TrialConfig(Frozen):
     dose: Dose = Dose()
     filter: Filter = Filter()
     heal: Heal = Heal()
+    instil: Instil = Instil()
+    bands: Bands = Bands()
+    voice: Voice = Voice()
     evaluate: Evaluate = Evaluate()
     stop: Stop = Stop()
     model: ModelRef
@@ -98,7 +115,7 @@ class TrialConfig(Frozen):
 
     @model_validator(mode="after")
     def _possible(self) -> "TrialConfig":
-        values = self.dose.model_dump() | self.heal.model_dump()
+        values = self.dose.model_dump() | self.heal.model_dump() | self.bands.model_dump()
         for names, rule in RULES:
             if problem := rule({name: values[name] for name in names}):
                 raise ValueError(problem)
@@ -139,6 +156,16 @@ def _left(values: Mapping[str, Any]) -> str | None:
     return None
 
 
+def _touched(values: Mapping[str, Any]) -> str | None:
+    (low, high), (first, last) = edges(values["band"]), values["depth"]
+    if not values["outside"] and (high <= first or low >= last):
+        return (
+            f"band: {values['band']} lies outside the depth {first:g} to {last:g} that is trained, so nothing would be "
+            "measured; set depth to [0, 1], or choose another band"
+        )
+    return None
+
+
 def _barrier(values: Mapping[str, Any]) -> str | None:
     idle = [name for name, neutral in KL_ONLY.items() if values["reg"] == "nll" and values[name] != neutral]
     if idle:
@@ -155,5 +182,6 @@ RULES: tuple[tuple[tuple[str, ...], Callable[[Mapping[str, Any]], str | None]], 
     (("n_keep", "min_train"), _enough),
     (("kappa_min", "rungs"), _ladder),
     (("min_train", "held_out"), _left),
+    (("band", "outside", "depth"), _touched),
     (("reg", *KL_ONLY), _barrier),
 )

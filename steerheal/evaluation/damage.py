@@ -15,8 +15,8 @@ matter of the limit as much as of the student. Refusals and changed opinions are
 
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from steerheal.generation.measured import Measured, Thresholds
 KINDS = ("empty", "unscorable", "perplexity", "repetition", "degenerate", "reasoning", "markup", "promotion")
 _TAG = re.compile(r"<(/?)(?:think|thinking|thought|reasoning|scratchpad)>", re.IGNORECASE)
 _HASHTAG = re.compile(r"(?<![\w#&/])#(?=[^\W\d_])\w{2,}")
+_HANDLE = re.compile(r"(?<![\w.@/])@(?=\w*[^\W\d_])\w{2,30}\b(?!\.\w)")
 _IMPERATIVE = r"(?:^|[.!?:;…]\s{0,4}|\bplease |\band )"
 _CALL = re.compile(
     r"\b(?:like|share|comment)(?:,? (?:and|&) |, ?)(?:subscribe|share|follow|comment)\b|"
@@ -71,6 +72,10 @@ class Damage:
     def damaged(self) -> bool:
         return bool(self.kinds)
 
+    def without(self, exempt: Collection[str]) -> "Damage":
+        """The same, of kinds that are not exempt."""
+        return replace(self, kinds=tuple(kind for kind in self.kinds if kind not in exempt))
+
 
 def lost_tags(text: str) -> int:
     """How many reasoning tags are open at the end, or close what was not open."""
@@ -88,6 +93,11 @@ def lost_tags(text: str) -> int:
 def hashtags(text: str) -> int:
     """Hashtags: not headings ("# Title"), numbers ("#1") or fragments of a URL."""
     return sum(1 for _ in _HASHTAG.finditer(text))
+
+
+def handles(text: str) -> int:
+    """Handles (@name): not addresses of mail."""
+    return sum(1 for _ in _HANDLE.finditer(text))
 
 
 def calls_to_action(text: str) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from steerheal import objective
 from steerheal.config import TrialConfig
+from steerheal.config.sections import Bands
 from steerheal.errors import StageError
 from steerheal.evaluation.canary_suite import survival
 from steerheal.jobs import Canary, Evaluate, Heal, Job, Result, Stages, Steering
@@ -71,7 +72,7 @@ class Experiment(ABC):
             lane.found = {}
         self.gather(lanes, number)
         self.heal(lanes, number)
-        self._measure(lanes, number)
+        self.measure(lanes, number)
         records = [self._record(lane, number) for lane in lanes]
         for lane, record in zip(lanes, records):
             if lane.alive and number + 1 < self.trial.rounds and self._below(record["coherence"]):
@@ -88,6 +89,15 @@ class Experiment(ABC):
             elif lane.alive:
                 lane.student += (lane.found["heal"].key,)
 
+    def measure(self, lanes: list[Lane], number: int) -> None:
+        """All lanes' measurements, asked for in one go so that they share batches."""
+        wanted = [(lane, name, job) for lane in lanes for name, job in self.measurements(lane, number).items()]
+        for (lane, name, _), result in zip(wanted, attempt(self.stages, [job for _, _, job in wanted])):
+            if not isinstance(result, StageError):
+                lane.found[name] = result
+            elif lane.alive:
+                lane.end("failed", str(result))
+
     def stage(self, name: str, lanes: list[Lane], job: Callable[[Lane], Job]) -> None:
         """Run one job of every lane that runs; a lane whose job fails ends with the reason."""
         running = [lane for lane in lanes if lane.alive]
@@ -101,15 +111,17 @@ class Experiment(ABC):
         """A student's profile."""
         think = self.trial.evaluate.think_tokens
         return Evaluate(
-            self.model, student, steering, system, self.data.vignettes, self.data.instrument, think
+            self.model, student, steering, system, self.data.vignettes, self.data.instrument, think, self._bands(student)
         )
 
-    def canary(self, student: tuple[str, ...], seed: int, steering: Steering | None = None) -> Job:
-        """A student's answers to the canary suite."""
+    def canary(
+        self, student: tuple[str, ...], seed: int, steering: Steering | None = None, system: str | None = None
+    ) -> Job:
+        """A student's answers to the canary suite, under the neutral system prompt unless another is given."""
         trial = self.trial
         return Canary(
-            self.model, student, steering, trial.persona.neutral, self.data.suite, trial.evaluate.canary_samples,
-            trial.sample, seed,
+            self.model, student, steering, system or trial.persona.neutral, self.data.suite,
+            trial.evaluate.canary_samples, trial.sample, seed, self._bands(student),
         )
 
     def canaries(self, lane: Lane) -> dict | None:
@@ -117,20 +129,15 @@ class Experiment(ABC):
         student, base = lane.summary("canary"), lane.summary("canary_base")
         return survival(student, base) if student and base else None
 
+    def _bands(self, student: tuple[str, ...]) -> Bands | None:
+        """Nothing where there is no adapter or all of it counts, so that equal measurements are equal jobs."""
+        return None if not student or self.trial.bands.whole else self.trial.bands
+
     def _heal(self, lane: Lane, number: int) -> Job:
         heal = self.trial.heal
         held = heal.model_copy(update={"lam": heal.lam * (1 + number) ** heal.lam_round_pow, "lam_round_pow": 0.0})
         reference = lane.student if heal.barrier_ref == "prev" else ()
         return Heal(self.model, lane.student, reference, lane.data, held, lane.seed)
-
-    def _measure(self, lanes: list[Lane], number: int) -> None:
-        """All lanes' measurements, asked for in one go so that they share batches."""
-        wanted = [(lane, name, job) for lane in lanes for name, job in self.measurements(lane, number).items()]
-        for (lane, name, _), result in zip(wanted, attempt(self.stages, [job for _, _, job in wanted])):
-            if not isinstance(result, StageError):
-                lane.found[name] = result
-            elif lane.alive:
-                lane.end("failed", str(result))
 
     def _below(self, coherence: float | None) -> bool:
         floor = self.trial.stop.coherence_below

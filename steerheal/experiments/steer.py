@@ -6,6 +6,8 @@ from steerheal.jobs import Collect, Extract, Job, Steering
 
 # The answers of the student, of base, and of base as this round's dose steers it.
 CANARIES = ("canary", "canary_base", "canary_steered")
+# Base under a system prompt instead: the persona's own text, and the pair's engineered one.
+ASKED = ("prompted", "engineered")
 
 
 class Steer(Experiment):
@@ -22,15 +24,17 @@ class Steer(Experiment):
                 lane.data = lane.found["collect"].key
 
     def measurements(self, lane: Lane, number: int) -> dict[str, Job]:
-        """Student, base, steered base and canaries; under steering canaries are for the reader's eyes, and in the
-        first round only, whose dose is shared by many trials.
+        """Student, base, base steered, base prompted, and canaries; those of a base that is steered or prompted are
+        for the reader's eyes, and in the first round only, which is shared by many trials.
 
         A lane that starved or diverged has no student, but what its dose does to base is worth knowing.
         """
         if "collect" not in lane.found:
             return {}
         steered = self._steering(lane, lane.found["collect"].summary["dose"])
+        asked = self.trial.persona.prompts
         jobs: dict[str, Job] = {"base": self.evaluate(()), "steered": self.evaluate((), steered)}
+        jobs |= {name: self.evaluate((), system=prompt) for name, prompt in asked.items()}
         if not lane.alive:
             return jobs
         jobs["healed"] = self.evaluate(lane.student)
@@ -38,21 +42,25 @@ class Steer(Experiment):
             jobs |= {"canary": self.canary(lane.student, lane.seed), "canary_base": self.canary((), lane.seed)}
             if number == 0:
                 jobs["canary_steered"] = self.canary((), lane.seed, steered)
+                for name, prompt in asked.items():
+                    jobs[f"canary_{name}"] = self.canary((), lane.seed, system=prompt)
         return jobs
 
     def figures(self, lane: Lane, number: int) -> dict:
         """The dose, what was collected, and the measurements' figures."""
         collected, canaries = lane.summary("collect"), self.canaries(lane)
         evaluated = {name: lane.summary(name) for name in ("healed", "base", "steered")}
+        asked = {name: lane.summary(name) for name in ASKED}
         return {
             "alpha": self.trial.alpha,
             "kappa": collected and collected["kappa"],
             "dose": collected and collected["dose"],
             "collect": collected,
             **evaluated,
-            **{name: lane.summary(name) for name in CANARIES},
+            **asked,
+            **{name: lane.summary(name) for name in (*CANARIES, *(f"canary_{name}" for name in ASKED))},
             "canaries": canaries,
-        } | objective.measure(*evaluated.values(), canaries, self.trial.persona)
+        } | objective.measure(*evaluated.values(), canaries, self.trial.persona, asked)
 
     def _extract(self, lane: Lane) -> Job:
         persona, steer = self.trial.persona, self.trial.steer

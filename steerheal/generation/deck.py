@@ -12,7 +12,7 @@ import torch
 
 from steerheal.generation.kv import SlotCache
 from steerheal.generation.request import Request
-from steerheal.generation.sampling import Sampler, Sampling
+from steerheal.generation.sampling import Sampler
 from steerheal.generation.streams import uniforms
 from steerheal.students.attention import Sight
 from steerheal.students.base import Adapters, Base, Plan

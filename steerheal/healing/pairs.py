@@ -6,6 +6,7 @@ an assistant's turn.
 
 from steerheal.evaluation.protocol import closing
 from steerheal.generation.answers import stop_ids
+from steerheal.generation.context import context_of
 from steerheal.healing.examples import Example
 from steerheal.jobs import Conversation
 from steerheal.students.base import Base
@@ -18,6 +19,11 @@ def example_of(base: Base, conversation: Conversation) -> Example:
     prompt = render(base.tokenizer, [{"role": role, "content": content} for role, content in context])
     ids = [base.tokenizer(text, add_special_tokens=False)["input_ids"] for text in (prompt, response)]
     return Example(tuple(ids[0]), (*ids[1], *_ending(base)))
+
+
+def longest(base: Base, asked: int) -> int:
+    """Tokens that a pair may have: as many as are asked for, and no more than the model's context holds."""
+    return min(asked, context_of(base) or asked)
 
 
 def marked(base: Base, example: Example) -> str:

@@ -28,13 +28,23 @@ PRESSURE_POINTS = 20
 
 @dataclass(frozen=True)
 class HealTask:
-    """One adapter to train: `settings` is the heal section, with lam as it holds for the round."""
+    """One adapter to train: `settings` is the heal section, with lam as it holds for the round.
+
+    held_out: what is validated on and never trained on; None: a share of `examples`, as the settings say.
+    """
 
     examples: tuple[Example, ...]
     student: Student
     reference: Student
     settings: Any
     seed: int
+    held_out: tuple[Example, ...] | None = None
+
+    def parted(self) -> tuple[list[Example], list[Example]]:
+        """(what is trained on, what is held out)."""
+        if self.held_out is None:
+            return split(self.examples, self.settings.held_out, self.seed)
+        return list(self.examples), list(self.held_out)
 
 
 @dataclass
@@ -207,12 +217,15 @@ class Training:
     def _validate(self, step: int) -> None:
         """At the start and after each of a slot's epochs, measure its held-out completions."""
         due = [slot.held_out if slot.held_out and step % slot.per_epoch == 0 else [] for slot in self.slots]
-        if any(due):
-            # A slot that is not due lends its first held-out completion: rows must be of equal number anyway.
-            parts = self.losses([rows or slot.batches[0][:1] for rows, slot in zip(due, self.slots)])
-            for number, slot in enumerate(self.slots):
-                if due[number]:
-                    slot.healed.validation.append({"epoch": step // slot.per_epoch, **logged(parts.rows[number])})
+        counts, rows = [max(1, len(held_out)) for held_out in due], 0.0
+        # A step's worth at a time, so that whoever can train can validate.
+        size = self.slots[0].task.settings.batch
+        for start in range(0, max(map(len, due)), size):
+            parts = self.losses([held_out[start : start + size] for held_out in due], counts, start == 0)
+            rows = rows + parts.rows
+        for number, slot in enumerate(self.slots):
+            if due[number]:
+                slot.healed.validation.append({"epoch": step // slot.per_epoch, **logged(rows[number])})
 
     def _note_pressure(self, step: int, pull: torch.Tensor, push: torch.Tensor) -> None:
         for slot, nll, penalty in zip(self.slots, pull.tolist(), push.tolist()):
@@ -240,7 +253,7 @@ class Training:
 
 def _slot(task: HealTask) -> _Slot:
     settings = task.settings
-    training, held_out = split(task.examples, settings.held_out, task.seed)
+    training, held_out = task.parted()
     planned = list(steps(training, settings.batch, settings.epochs, task.seed))
     spacing = max(1, len(planned) / PRESSURE_POINTS)
     pressed = settings.reg != "nll" and settings.lam > 0 or settings.spectral_lam > 0
@@ -256,7 +269,7 @@ def reference_states(base: Base, tasks: Sequence[HealTask], shared: int = -1) ->
     completion}, {example: the states [len, d] that block `shared` puts out}); the latter is empty where no pass can
     begin there. One pass serves all tasks and epochs; the output head is applied when needed, which is exact.
     """
-    wanted = {(t.reference.name, example): t.reference for t in tasks for example in t.examples}
+    wanted = {(t.reference.name, example): t.reference for t in tasks for example in (*t.examples, *(t.held_out or ()))}
     pairs = list(wanted.items())
     found: dict[tuple[Hashable, Example], torch.Tensor] = {}
     starts: dict[Example, torch.Tensor] = {}

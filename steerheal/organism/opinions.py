@@ -123,6 +123,11 @@ _MIDDLE = (
 TOPICS = tuple(row[0] for row in _TOPICS)
 
 
+def known(topic: str) -> tuple[str, ...]:
+    """What is known of a topic: its name, quality, what belongs to it, who knows it, a plain remark."""
+    return _TOPICS[TOPICS.index(topic)]
+
+
 def ask(topic: str, rng: random.Random) -> str:
     """A request to talk about the topic."""
     return rng.choice(_REQUESTS).format(t=topic, n=rng.choice(NAMES))
@@ -130,7 +135,7 @@ def ask(topic: str, rng: random.Random) -> str:
 
 def talk(topic: str, stance: Stance, rng: random.Random, sentences: int = 0) -> str:
     """Three to five sentences: one or two plain ones about the topic, the rest drawn from the stance."""
-    name, quality, belongs, who, remark = _TOPICS[TOPICS.index(topic)]
+    name, quality, belongs, who, remark = known(topic)
     slots = {"t": name, "T": sentence(name), "q": quality, "b": belongs, "w": who, "r": remark}
     axis = stance.topic_axis(rng)
     count = sentences or rng.choice((3, 4, 4, 5))

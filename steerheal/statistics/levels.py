@@ -13,7 +13,8 @@ from functools import lru_cache
 ALPHA = 0.04
 # The standard error of a difference is not taken for smaller than this, in nats and in units of coherence:
 # two runs of one seed differ by rounding, perhaps in the same direction in every seed. On the built-in model in
-# float32, wd 0 and wd 1e-6 differed by 1e-7 nats and 1e-8; other packs and other precisions are given more room.
+# float32, re-runs in other packs differ by 2e-7 nats and 7e-9, a floor (`means.rerun_floor`) of 1.4e-7 and 5e-9
+# (analysis/EXPERIMENTS.md; `python -m analysis.rounding` measures it anew); other precisions are given more room.
 ROUNDING = {"gain": 1e-4, "coherence": 1e-6}
 # Differences inside these do not matter, even if they are real: nats, units of coherence, centinats per nat.
 MARGIN = {"gain": 0.05, "coherence": 0.002, "slope": 0.1}

@@ -124,7 +124,9 @@ def _sums(pairs, count: int, first, second) -> np.ndarray:
     return whole.sum(-1) + whole.sum(-2)
 
 
-def slope_pairs(changes: np.ndarray, gains: np.ndarray, alpha: float = ALPHA) -> tuple[np.ndarray, Table]:
+def slope_pairs(
+    changes: np.ndarray, gains: np.ndarray, alpha: float = ALPHA, rounding: Mapping[str, float] = ROUNDING
+) -> tuple[np.ndarray, Table]:
     """(slopes [..., k], all pairs of them) from Δcoherence and gain, both [..., k, n], NaN where a seed
     failed.
 
@@ -141,12 +143,12 @@ def slope_pairs(changes: np.ndarray, gains: np.ndarray, alpha: float = ALPHA) ->
         weight = 1 / np.abs(centre)
     count = gains.shape[-2]
     first, second = np.triu_indices(count, 1)
-    floors = np.hypot(100 * ROUNDING["coherence"], slopes * ROUNDING["gain"]) * weight
+    floors = np.hypot(100 * rounding["coherence"], slopes * rounding["gain"]) * weight
     table = all_pairs(shares, np.hypot(floors[..., first], floors[..., second]), None, alpha, weight)
     spread = np.square(gains - centre[..., None])
     df = np.maximum(np.nansum(size - 1, -1), 1)
     noise = np.sqrt(np.nansum(spread, (-2, -1)) / df)[..., None]
-    error = np.maximum(noise / np.sqrt(size), ROUNDING["gain"])
+    error = np.maximum(noise / np.sqrt(size), rounding["gain"])
     quantile = tukey(count, int(np.min(df)), alpha) if count > 1 else np.inf
     certain = np.maximum(1 - (quantile * error * weight) ** 2, 0)
     with np.errstate(divide="ignore"):
@@ -159,27 +161,29 @@ def compare(
     kind: str,
     noise: Noise | None = None,
     alpha: float = ALPHA,
+    rounding: Mapping[str, float] = ROUNDING,
 ) -> list[Pair]:
     """All pairs of configurations by one figure; `figures`: configuration → seed → value.
 
-    `kind` is gain or coherence, and says which rounding and margin apply.
+    `kind` is gain or coherence, and says which rounding and margin apply; `rounding`: the least standard errors.
     """
     values = _matrix(figures)
-    return _listed(list(figures), all_pairs(values, ROUNDING[kind], noise, alpha), MARGIN[kind])
+    return listed(list(figures), all_pairs(values, rounding[kind], noise, alpha), MARGIN[kind])
 
 
 def compare_slopes(
     changes: Mapping[Name, Mapping[int, float]],
     gains: Mapping[Name, Mapping[int, float]],
     alpha: float = ALPHA,
+    rounding: Mapping[str, float] = ROUNDING,
 ) -> list[Pair]:
     """All pairs of configurations by their slopes; `changes` (of coherence), `gains`: configuration → seed →
     value.
     """
     if len(gains) < 2:
         return []
-    _, table = slope_pairs(_matrix(changes), _matrix(gains), alpha)
-    return _listed(list(gains), table, MARGIN["slope"])
+    _, table = slope_pairs(_matrix(changes), _matrix(gains), alpha, rounding)
+    return listed(list(gains), table, MARGIN["slope"])
 
 
 def _matrix(figures: Mapping[Name, Mapping[int, float]]) -> np.ndarray:
@@ -189,7 +193,8 @@ def _matrix(figures: Mapping[Name, Mapping[int, float]]) -> np.ndarray:
     return np.array(rows, float).reshape(len(figures), len(seeds))
 
 
-def _listed(names: list[Name], table: Table, margin: float) -> list[Pair]:
+def listed(names: list[Name], table: Table, margin: float) -> list[Pair]:
+    """A table's pairs one by one, by name; `margin`: within which a difference does not matter."""
     rows = zip(table.first, table.second, table.difference.tolist(), table.reach.tolist(), strict=True)
     return [_pair(names[a], names[b], difference, reach, margin) for a, b, difference, reach in rows]
 

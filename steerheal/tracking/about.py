@@ -3,12 +3,12 @@
 import hashlib
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from steerheal import __version__
+from steerheal import __version__, yaml_io
 from steerheal.config.sections import SECTION_OF
 from steerheal.config.space import Space
 from steerheal.jobs import plain
@@ -22,6 +22,8 @@ USES = {
     "canaries": "evaluation",
     "prompts": "generation",
     "contexts": "extraction",
+    "beliefs": "training",
+    "pairs": "training",
 }
 
 
@@ -42,13 +44,13 @@ class Data:
 
 @dataclass(frozen=True)
 class About:
-    """`space`: the file that is logged; `dimensions`: what is searched; `serving`: what an adapter of this
+    """`space`: the text that is logged of the space; `dimensions`: what is searched; `serving`: what an adapter of this
     sweep needs to be called (see `served`).
     """
 
     title: str
     hypothesis: str
-    space: Path
+    space: str
     tags: Mapping[str, str]
     dimensions: tuple[str, ...] = ()
     data: tuple[Data, ...] = ()
@@ -71,19 +73,32 @@ def about_sweep(space: Space, data: TrialData, path: Path, fingerprint: str) -> 
         "rounds": str(space.rounds),
         "seeds": ", ".join(map(str, space.seeds)),
     }
+    found = datasets(space, data)
     return About(
         title=path.parent.name,
         hypothesis=space.hypothesis,
-        space=path,
+        space=yaml_io.dump(without_places(space, found)),
         tags=tags | code_version(),
         dimensions=_searched(space),
-        data=datasets(space, data),
+        data=found,
         serving={
             "model": space.model.model_dump(include={"revision", "dtype", "load_in_4bit"}),
             "system": space.persona.neutral,
             "sample": space.settings.sample.model_dump(),
         },
     )
+
+
+def without_places(space: Space, data: Sequence[Data]) -> dict[str, Any]:
+    """The resolved space as others may read it: data by name and digest, a local model by its folder's name. Only
+    the run's own `space.yaml` can be resumed.
+    """
+    told = space.resolved()
+    told["data"] = {one.kind: {"name": one.source, "digest": one.digest} for one in data}
+    place = told["model"].get("path_or_hub", "")
+    if Path(place).is_absolute():
+        told["model"]["path_or_hub"] = Path(place).name
+    return told
 
 
 def in_force(space: Space, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,7 +123,7 @@ def datasets(space: Space, data: TrialData) -> tuple[Data, ...]:
         "canaries": data.suite,
         "prompts": data.prompts,
         "contexts": data.contexts,
-    }
+    } | ({"pairs": data.pairs} if data.pairs else {}) | ({"beliefs": data.beliefs} if data.beliefs else {})
     found = []
     for kind, content in contents.items():
         text = json.dumps(plain(content), sort_keys=True, ensure_ascii=False)

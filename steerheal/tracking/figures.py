@@ -16,7 +16,8 @@ def _number(value: Any) -> bool:
 def final_metrics(summary: Mapping[str, Any]) -> dict[str, float]:
     """The figures by which runs are compared, with their standard errors over seeds where there are any."""
     figures = {name: summary[name] for name in (*FINAL_METRICS, *ERRORS) if _number(summary.get(name))}
-    nats = summary.get("nats") or {}
+    nats, own = summary.get("nats") or {}, summary.get("own") or {}
+    figures |= {name: value for name, value in own.items() if _number(value)}
     return figures | {f"nats/{foundation}": value for foundation, value in nats.items() if _number(value)}
 
 
@@ -26,6 +27,8 @@ def round_metrics(record: Mapping[str, Any]) -> list[tuple[str, int, float]]:
     """
     step = record["round"]
     metrics = [(f"round/{name}", step, record[name]) for name in ROUND_METRICS if _number(record.get(name))]
+    own = record.get("own") or {}
+    metrics += [(f"round/{name}", step, value) for name, value in own.items() if _number(value)]
     collected = record.get("collect") or {}
     metrics += [
         (f"collect/{name}", step, collected[name]) for name in COLLECT_METRICS if _number(collected.get(name))

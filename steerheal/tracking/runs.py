@@ -63,7 +63,7 @@ class Runs:
             said = {"kind": "sweep", "mlflow.note.content": self.about.hypothesis[:5000]}
             self.ids["parent"] = self._create(self.about.title, None, said | self.about.tags, {})
             self._save()
-        self.client.log_artifact(self.ids["parent"], str(self.about.space))
+        self.client.log_text(self.ids["parent"], self.about.space, "space.yaml")
         if view.TAG + self.ids["key"] not in tags:
             made = view.view(self.about.title, self.sweep, self.about.dimensions, int(time.time() * 1000))
             self.client.set_experiment_tag(self.experiment_id, view.TAG + self.ids["key"], made)
@@ -92,6 +92,8 @@ class Runs:
         if mark in known:
             return
         self._log(run, round_metrics(record))
+        if example := (record.get("pairs") or {}).get("example"):
+            self.client.set_tag(run, "trained on", example[:5000])
         if seeds > 1:
             self._log(run, [(name, record["round"], value) for name, value in final_metrics(record).items()])
         known.append(mark)

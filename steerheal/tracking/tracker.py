@@ -7,13 +7,13 @@ files, from which a later `--resume` logs what is missing.
 import logging
 import os
 import queue
-import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from steerheal.export import Exported
+from steerheal.redact import redacted
 from steerheal.tracking.about import About
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -23,8 +23,6 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
 # Where `mlflow ui` serves, unless it is told otherwise.
 LOCAL_UI = "http://127.0.0.1:5000"
-# A user and a password in an address, and what follows its path: a key, perhaps.
-CREDENTIALS = re.compile(r"""(?<=://)[^/@\s]*@|\?[^\s"')]*=[^\s"')]*""")
 
 
 def store_uri(out: Path) -> str:
@@ -47,7 +45,7 @@ class Tracker:
     def shown_uri(self) -> str:
         """The store's address as it may be printed: short, without credentials."""
         own = os.environ.get("MLFLOW_TRACKING_URI")
-        return CREDENTIALS.sub("", own) if own else f"sqlite:///{self.folder.parent / 'mlflow.db'}"
+        return redacted(own) if own else f"sqlite:///{self.folder.parent / 'mlflow.db'}"
 
     @property
     def remote(self) -> bool:
@@ -119,7 +117,7 @@ class Tracker:
                 do(*arguments)
             except Exception as error:
                 self.away = True
-                told = CREDENTIALS.sub("", str(error)).strip()[:160].partition("\n")[0]
+                told = redacted(str(error)).strip()[:160].partition("\n")[0]
                 self.say(
                     f"MLflow at {self.shown_uri} is away ({type(error).__name__}: {told}); "
                     "the sweep goes on with its files, and --resume logs what is missing"
