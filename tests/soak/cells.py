@@ -62,7 +62,7 @@ def run(cell: str, control: Sweep, keep: bool = False) -> Outcome:
         if (code := sweep.finish()) != 0:
             wrong.append(f"exit code {code}")
         wrong += broken(control, sweep)
-    except (Stuck, OSError, KeyError, ValueError) as error:
+    except Exception as error:
         wrong.append(f"{type(error).__name__}: {error}")
     finally:
         again, kills = computed_again(sweep), len(sweep.kills)

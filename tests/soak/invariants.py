@@ -149,8 +149,7 @@ def _files(folder: Path) -> set[str]:
 
 def _mlflow_runs(sweep: Sweep) -> list[tuple[str, Any]]:
     client = MlflowClient(f"sqlite:///{sweep.out / 'mlflow.db'}")
-    experiment = client.get_experiment_by_name("soak")
-    runs = client.search_runs([experiment.experiment_id])
+    runs = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
     return [(run.info.run_name, run) for run in runs]
 
 
