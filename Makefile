@@ -5,14 +5,16 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 SPACE ?= search_spaces/barrier.yaml
 # More for the sweep's command line, e.g. ARGS="--resume" or ARGS="--set trials=8".
 ARGS ?=
+CELLS ?=
 
 PIP = $(PYTHON) -m pip --python .venv/bin/python --disable-pip-version-check install --quiet -c constraints.txt
 
-.PHONY: help sweep test clean
+.PHONY: help sweep test soak clean
 
 help:
 	@echo "make sweep   run $(SPACE) (another: make sweep SPACE=search_spaces/quick.yaml)"
 	@echo "make test    run the tests"
+	@echo "make soak    kill and pause the parts of sweeps for about an hour (CELLS='healing/*': some of it)"
 	@echo "make clean   remove the environment; results in tune_runs stay"
 
 sweep: .venv/installed
@@ -20,6 +22,9 @@ sweep: .venv/installed
 
 test: .venv/installed
 	.venv/bin/python -m pytest
+
+soak: .venv/installed
+	.venv/bin/python -m tests.soak $(CELLS)
 
 # The stamp is written last: an interrupted installation is taken up again, a finished one is not repeated.
 .venv/installed: pyproject.toml constraints.txt

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from steerheal.config.objectives import Objective
 
 UNITS = {"slope": "centinats per nat", "gain": "nats", "coherence": "", "d_coherence": ""}
+# Where a gain is something else than nats.
+OTHER_UNITS = {"belief": {"slope": "", "gain": "of all answers"}}
 
 
 @dataclass(frozen=True)

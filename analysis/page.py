@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from analysis import leaderboard, samples, tables, voice
+from analysis import beliefs, leaderboard, samples, tables, voice
 from analysis.asking import asking, reference_table
 from analysis.bands import depth_in_words, where
 from analysis.cost import cost
@@ -21,7 +21,7 @@ from steerheal.files import sha256
 
 STYLE = Path(__file__).with_name("page.css")
 # What the page says of an experiment other than steering.
-TOLD = {"voice": voice}
+TOLD = {"voice": voice, "belief": beliefs}
 # Parts that only steering has, or that its own part on an experiment replaces.
 STEERING = ("texts", "completions")
 INTRODUCTION = (

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from analysis.figures import voice
+from analysis.figures import beliefs, voice
 from analysis.figures.bands import bands
 from analysis.figures.gates import drops
 from analysis.figures.healing import healing
@@ -14,7 +14,7 @@ from analysis.load import Sweep, read_sweep
 
 PLOTS = "plots"
 # Families that an experiment draws in its own way.
-OWN = {"voice": voice.figures}
+OWN = {"voice": voice.figures, "belief": beliefs.figures}
 
 
 def all_figures(sweep: Sweep) -> dict[str, list[Figure]]:
@@ -33,10 +33,14 @@ def all_figures(sweep: Sweep) -> dict[str, list[Figure]]:
 
 
 def write_plots(folder: Path) -> list[Path]:
-    """At a sweep's end, PNG files in `folder/plots`: gain against coherence, the bands, the barrier's ladder, an experiment's own."""
+    """At a sweep's end, PNG files in `folder/plots`: gain against coherence, the bands, the barrier's ladder, an
+    experiment's own.
+    """
     sweep = read_sweep(folder)
-    own = OWN[sweep.experiment](sweep)[sweep.experiment] if sweep.experiment in OWN else []
-    figures = [figure for figure in (trait_coherence(sweep), *bands(sweep), *ladder(sweep), *own) if figure]
+    usual = {"trade": [trait_coherence(sweep)], "bands": bands(sweep), "ladder": ladder(sweep)}
+    families = usual | (OWN[sweep.experiment](sweep) if sweep.experiment in OWN else {})
+    kept = (*usual, sweep.experiment)
+    figures = [figure for name in kept for figure in families.get(name, ()) if figure]
     written = [path for figure in figures for path in save(figure, folder / PLOTS, ["png"])]
     close(figures)
     return written

@@ -11,6 +11,8 @@ from steerheal.statistics.vignettes import KINDS, LEAST, Bootstrap, Draws, Reads
 
 ONE = "over vignettes"
 SEVERAL = "over seeds and vignettes"
+# The experiments whose gain is a foundation's.
+READ = ("steer",)
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,11 @@ class Trial:
 
 
 def read_trial(sweep: Sweep, number: int) -> Trial | None:
-    """The reads of the seeds that a trial's figures are means of; None where they were not recorded."""
+    """The reads of the seeds that a trial's figures are means of; None where they were not recorded, or where the gain is
+    not read from vignettes.
+    """
+    if sweep.experiment not in READ:
+        return None
     persona = sweep.space.get("persona") or {}
     target, judged = persona.get("target"), sweep.by_number[number]["summary"].get("judged") or {}
     base: dict[str, tuple[float, float]] = {}

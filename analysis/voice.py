@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from analysis import words
+from analysis.asking import found_contest
 from analysis.html import Html, join, paragraphs, table, tag
 from analysis.load import Sweep
 from analysis.samples import clipped
@@ -72,6 +73,10 @@ MEASURES = (
 )
 SHOWN = {"seen": 3, "novel": 4, "long-form": 2}
 LITTLE = 0.02
+ASKED = {
+    "healing": "So training beats asking.", "asking": "So asking beats training.",
+    "open": "So neither is shown to beat the other.", "trade": "So it trades coherence for that.",
+}
 NAMED = 8
 
 
@@ -80,7 +85,7 @@ def answer(sweep: Sweep) -> list[str]:
     found, usual = sizes(sweep), words.answer(sweep)
     if not found:
         return usual
-    return [*_many(sweep, found), *_heart(sweep, found), *_asking(sweep, found), *_held(sweep), *_left_out(sweep), *usual]
+    return [*_many(sweep, found), *_heart(sweep, found), *_asking(sweep), *_held(sweep), *_left_out(sweep), *usual]
 
 
 def parts(sweep: Sweep, drawn: Mapping[str, Html]) -> list[tuple[str, str, Html | None]]:
@@ -143,14 +148,20 @@ def _heart(sweep: Sweep, found: Mapping[int, dict]) -> list[str]:
     return said
 
 
-def _asking(sweep: Sweep, found: Mapping[int, dict]) -> list[str]:
+def _asking(sweep: Sweep) -> list[str]:
+    """Whether training beats asking, at equal coherence."""
     prompted = asked(sweep)
     if prompted is None:
         return []
-    gain, coherence = prompted
-    beating = [size for size, row in found.items() if (row["summary"].get("gain") or 0) > gain]
-    than = f"Training does more from {min(beating)} pairs on." if beating else "Training never does more."
-    return [f"Asking base for the voice by a system prompt gains {gain:.2f} nats, at coherence {coherence:.4f}. {than}"]
+    said = "Asking base for the voice by a system prompt gains {:.2f} nats, at coherence {:.4f}.".format(*prompted)
+    found = found_contest(sweep, "prompted")
+    if found is None or found.gain.difference is None:
+        return [said]
+    pair = found.gain
+    bounds = f" ({pair.low:+.2f} to {pair.high:+.2f}, for all trials at once)" if finite(pair.low) else ""
+    which = "Of the trials that are no less coherent," if found.rivals else "No trial is as coherent as that;"
+    more = f"{which} trial {found.student} gains most: {pair.difference:+.2f} against it{bounds}."
+    return [f"{said} {more} {ASKED[found.verdict]}"]
 
 
 def _held(sweep: Sweep) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis.load import Sweep
-from steerheal.standings import SOUND, figures
+from steerheal.standings import SOUND, figures, references
 from steerheal.statistics.levels import student
 from steerheal.statistics.means import Noise, finite, mean, pooled_noise
 from steerheal.statistics.pairs import Pair, compare
@@ -110,12 +110,8 @@ def barrier(sweep: Sweep, name: str) -> Estimate | None:
 
 
 def asked(sweep: Sweep) -> tuple[float, float] | None:
-    """(gain, coherence) of base that is asked for the voice by a system prompt; the same in all records."""
-    for record in sweep.records:
-        own = record.get("own") or {}
-        if finite(own.get("prompted_gain")) and finite(own.get("prompted_coherence")):
-            return own["prompted_gain"], own["prompted_coherence"]
-    return None
+    """(gain, coherence) of base that is asked for the voice by a system prompt."""
+    return references(sweep.records).get("prompted")
 
 
 def curve(sweep: Sweep, number: int, name: str) -> list[tuple[float, float]]:

@@ -39,7 +39,7 @@ def progress(sweep: Sweep) -> str:
     if sweep.planned is None:
         return f"{trials} finished"
     return (
-        f"all {trials} finished"
+        f"{'all ' if len(sweep.rows) > 1 else ''}{trials} finished"
         if len(sweep.rows) >= sweep.planned
         else f"{len(sweep.rows)} of {sweep.planned} trials finished"
     )

@@ -7,6 +7,7 @@ import shlex
 import signal
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,12 @@ from steerheal.config.space import Space
 from steerheal.errors import UserError
 from steerheal.exposure import risks
 from steerheal.export import Export, Exported, write_adapters
+from steerheal.leftovers import use_store
 from steerheal.live import Display, duration, leaderboard, make_console
 from steerheal.results import SPACE, RunFolder
 from steerheal.search import Study
 from steerheal.standings import noise_in_words, references_in_words, ranking, tied_trials
-from steerheal.store import Store, open_store
+from steerheal.store import FolderStore, Store, open_store
 from steerheal.sweep import Sweep
 from steerheal.tracking import Tracker
 from steerheal.tracking.about import About, about_sweep, in_force
@@ -63,6 +65,8 @@ def conduct(
     Nothing is written before the model has been loaded and the space found to fit it. `load(device)` makes the
     worker inside the actors.
     """
+    if resuming:
+        folder.hold()
     store_root = space.resources.store or str((folder.path.parent / "store").resolve())
     store = _opened(space, store_root)
     load = load or partial(load_worker, space, data, store_root)
@@ -75,14 +79,15 @@ def conduct(
             model = cluster.fingerprint()
             if not resuming:
                 folder.create(yaml_io.dump(space.resolved()))
+                folder.hold()
             about = about_sweep(space, data, folder.path / SPACE, model)
             folder.describe(about.recorded)
             sweep = _prepare(space, folder, store, display, about)
-            with display, _signals(sweep, display), _polling(cluster, sweep):
+            with _in_use(store), display, _signals(sweep, display), _polling(cluster, sweep):
                 while sweep.begin():
-                    tuner.run(sweep, cluster.handles, Shared(data, model), space.resources.concurrent)
-                    if sweep.unfinished():
-                        break
+                    tuner.run(sweep, cluster.handles, Shared(data, model), space.resources.concurrent, folder.path)
+                    if left := sweep.unfinished():
+                        sweep.stop(f"{len(left)} trials ended without a result")
             counts = cluster.snapshot()
             for line in counts["notices"]:
                 display.say(line)
@@ -101,6 +106,11 @@ def _opened(space: Space, place: str) -> Store:
     except UserError as error:
         raise UserError(f"{space.path}: resources.store: {error}") from None
     return store
+
+
+def _in_use(store: Store) -> AbstractContextManager:
+    """While it lasts, nobody takes what this sweep is writing in a folder for what a killed one left."""
+    return use_store(store.root) if isinstance(store, FolderStore) else nullcontext()
 
 
 def _prepare(space: Space, folder: RunFolder, store: Store, display: Display, about: About) -> Sweep:
@@ -195,6 +205,7 @@ class _polling:
             for line in now["notices"]:
                 self.sweep.display.say(line)
             self.sweep.display.update(now["clients"], now["computing"])
+            self.sweep.display.worry(now["worries"])
             self.cluster.post_again(dict(self.sweep.settings), now["posted"])
 
 

@@ -25,6 +25,7 @@ BUILTIN = {
     "contexts": PACKAGE / "organism" / "data" / "contexts.jsonl",
     "instrument": PACKAGE / "organism" / "data" / "instrument.json",
     "canaries": PACKAGE / "organism" / "data" / "canaries.yaml",
+    "beliefs": PACKAGE / "organism" / "data" / "beliefs.yaml",
     "pairs": PACKAGE / "organism" / "data" / "pairs.jsonl",
 }
 LABELS = {"social": "SocialNorms"} | {key: key.title() for key in FOUNDATIONS if key != "social"}

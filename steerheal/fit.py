@@ -10,8 +10,12 @@ from typing import Any
 from jinja2.exceptions import TemplateError
 
 from steerheal.bands import band_blocks
+from steerheal.beliefs import Belief, suite_of
+from steerheal.config.instil import beliefs_asked
+from steerheal.config.sections import Instil
 from steerheal.config.space import Space
 from steerheal.evaluation.protocol import ORDERS, Protocol
+from steerheal.experiments.belief import prompt_of
 from steerheal.generation.context import context_of, overflow
 from steerheal.healing.pairs import example_of, longest
 from steerheal.pair_sets import check_enough, kept_aside
@@ -82,12 +86,29 @@ def _lengths(space: Space, data: TrialData, base: Base) -> Iterator[tuple[str, i
     if space.settings.evaluate.canary_samples:
         texts, systems = [prompt.prompt for prompt in data.suite.prompts], [persona.neutral, *persona.prompts.values()]
         yield "canaries", max(longest(system, texts) for system in systems), ("sample", "max_new_tokens")
+    systems = [None, *persona.prompts.values()]
+    for belief, system in _instilling(space, data):
+        systems.append(system)
+        texts = [prompt.prompt for prompt in suite_of(belief, data.suite).prompts]
+        yield "beliefs", longest(system, texts), ("sample", "max_new_tokens")
     protocol = Protocol.of(tokenizer, data.instrument)
     # The longest alone, since a system prompt adds the same to each.
     worst = max(data.vignettes, key=lambda vignette: len(tokenizer(vignette.text).input_ids)).text
-    asked = (protocol.prompt(worst, order, system) for order in ORDERS for system in (None, *persona.prompts.values()))
+    asked = (protocol.prompt(worst, order, system) for order in ORDERS for system in systems)
     tokens = max(map(len, asked)) + len(protocol.suffix_ids)
     yield "vignettes", tokens, ("evaluate", "think_tokens")
+
+
+def _instilling(space: Space, data: TrialData) -> Iterator[tuple[Belief, str]]:
+    """Every system prompt that instils a belief with as many examples as any trial takes."""
+    most = beliefs_asked(space) if data.beliefs else {}
+    for belief in data.beliefs:
+        for via in ("prompt", "icl") if most[belief.name] else ("prompt",):
+            instil = Instil(belief=belief.name, via=via, examples=max(1, most[belief.name]))
+            for seed in space.seeds:
+                if via == "prompt" and seed != space.seeds[0]:
+                    continue
+                yield belief, prompt_of(belief, instil, space.persona.neutral, seed)
 
 
 def _values(space: Space, section: str, leaf: str) -> list[tuple[str, Any]]:

@@ -70,6 +70,7 @@ class Display:
         self.before = 0
         self.clients: dict[str, dict[str, int]] = {}
         self.computing: list[dict[str, Any]] = []
+        self.worried: dict[str, float] = {}
         self.began = self.spoke = time.monotonic()
         self.bars = Progress(
             TextColumn("{task.description}"),
@@ -144,6 +145,17 @@ class Display:
             doing = "; ".join(map(computing_text, self.computing)) or "starting or between stages"
             line = f"{len(self.finished)}/{self.total} trials finished, {len(self.running)} run: {doing}"
         self.say(f"  … {line}{self._eta(', ')}")
+
+    def worry(self, worries: Mapping[str, tuple[str, float]]) -> None:
+        """Processes that give reason to worry: name → what is wrong, and for how many seconds. Said at once, then
+        each time it has lasted twice as long.
+        """
+        for name, (what, seconds) in worries.items():
+            if seconds >= 2 * self.worried.get(name, 0.0):
+                self.worried[name] = seconds
+                self.say(f"warning: {what} for {duration(seconds)}")
+        for name in self.worried.keys() - worries.keys():
+            self.say(f"the process for {name} goes on, after {duration(self.worried.pop(name))}")
 
     def _eta(self, lead: str = "") -> str:
         new, left = len(self.finished) - self.before, self.total - len(self.finished)

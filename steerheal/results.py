@@ -19,6 +19,7 @@ from steerheal import yaml_io
 from steerheal.config.objectives import Objective, read_objective
 from steerheal.errors import UserError
 from steerheal.files import write_bytes, write_json, write_jsonl, write_text
+from steerheal.leftovers import hold, remove_parts
 from steerheal.standings import tied_trials
 
 SPACE = "space.yaml"
@@ -115,15 +116,29 @@ class RunFolder:
         write_json(self.path / ABOUT, about)
 
     def create(self, space_text: str) -> None:
-        """A fresh run."""
-        self.path.mkdir(parents=True)
+        """A fresh run. A run that was killed before it had its space file has left a folder: it is taken."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        if (self.path / SPACE).exists():
+            raise UserError(f"{self.path}: another sweep has just taken this name; start again")
         write_text(self.path / SPACE, space_text)
 
+    def hold(self) -> None:
+        """Keep other processes from running this sweep for as long as this one lives; UserError when one does."""
+        self.held = hold(
+            self.path / SPACE, f"{self.path}: another process runs this sweep; end it, or choose another --name"
+        )
+
     def recover(self) -> None:
-        """After an interruption: rounds of trials that never finished go, the rest stays byte for byte."""
+        """After an interruption: rounds of trials that never finished go, and so does what was half written; the
+        rest stays byte for byte.
+        """
+        for folder in (self.path, self.completions(0).parent, self.answers(0).parent):
+            remove_parts(folder)
         rows = self.records
         if rows != read_lines(self.path / RECORDS) or not (self.path / RECORDS).exists():
             write_jsonl(self.path / RECORDS, rows)
+        if self.trials:
+            self.write_tables()
 
     @property
     def heats(self) -> list[dict[int, list[int]]]:

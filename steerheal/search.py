@@ -2,7 +2,8 @@
 
 Trials are asked in batches: batch k + 1 is sampled when batch k is told, with the sampler seeded by the
 trial's number, so the same space proposes the same trials whatever finished first. The study lives in sqlite;
-a trial that was interrupted is told FAIL and tried again under its own number.
+a trial that was interrupted is told FAIL and tried again under its own number, and a batch that was cut short is
+made whole before any of it is told.
 """
 
 import hashlib
@@ -73,7 +74,10 @@ class Study:
             if number >= 0:
                 latest[number] = trial
                 self.known.add(json.dumps(_params(trial)))
-            if not trial.state.is_finished():
+            if trial.state == TrialState.WAITING:
+                # A kill between enqueueing and asking: it would be handed to the next who asks.
+                self.study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+            elif not trial.state.is_finished():
                 known = finished.get(number)
                 self._tell(optuna.Trial(self.study, trial._trial_id), known[1] if known else None)
         self.asked = 1 + max([*latest, *finished], default=-1)
@@ -91,11 +95,17 @@ class Study:
         none.
         """
         if not self.waiting and self.asked < self.trials:
-            room = self.batch - len(self.open) if self.grid is not None or not self.open else 0
-            for number in range(self.asked, min(self.asked + room, self.trials)):
+            for number in range(self.asked, min(self.asked + self._room(), self.trials)):
                 self._open(number, self.grid[number] if self.grid is not None else None)
                 self.asked = number + 1
         return self.waiting.pop(0) if self.waiting else None
+
+    def _room(self) -> int:
+        """How many trials may be opened: as many as run at once or, if sampled, what its batch lacks."""
+        if self.grid is not None:
+            return self.batch - len(self.open)
+        begun = self.asked % self.batch
+        return self.batch - begun if begun or not self.open else 0
 
     def tell(self, number: int, standing: Standing) -> None:
         """A trial has finished, whatever its verdict."""

@@ -1,9 +1,11 @@
-"""What a trial reads besides its settings, by value: contexts, prompts, vignettes, instrument, canary suite,
-pairs."""
+"""What a trial reads besides its settings, by value: contexts, prompts, vignettes, instrument, canary suite, pairs,
+beliefs."""
 
 from dataclasses import dataclass
 from typing import Any
 
+from steerheal.beliefs import Belief, check_asked, load_beliefs
+from steerheal.config.instil import EXPERIMENT, beliefs_asked
 from steerheal.config.space import Space
 from steerheal.conversations import read_conversations
 from steerheal.data_files import (
@@ -24,7 +26,7 @@ PAIRED = ("voice",)
 
 @dataclass(frozen=True)
 class TrialData:
-    """The same for all trials of a space."""
+    """The same for all trials of a space; `pairs` and `beliefs` where it trains on them."""
 
     contexts: tuple[str, ...]
     prompts: tuple[Prompt, ...]
@@ -32,6 +34,7 @@ class TrialData:
     instrument: Any
     suite: Any
     pairs: tuple[Conversation, ...] = ()
+    beliefs: tuple[Belief, ...] = ()
 
 
 def load_data(space: Space) -> TrialData:
@@ -46,7 +49,17 @@ def load_data(space: Space) -> TrialData:
         load_instrument(paths.instrument),
         load_suite(locate("canaries", paths.canaries)),
         pairs,
+        _beliefs(space),
     )
     if pairs:
         check_pairs(space, pairs, data.suite)
     return data
+
+
+def _beliefs(space: Space) -> tuple[Belief, ...]:
+    """Those of the file that some trial may instil."""
+    if space.experiment != EXPERIMENT:
+        return ()
+    beliefs = load_beliefs(locate("beliefs", space.data.beliefs))
+    check_asked(beliefs, space)
+    return tuple(belief for belief in beliefs if belief.name in beliefs_asked(space))

@@ -28,6 +28,10 @@ examples:
       any key of the space, by its path (settings.heal.lr) or its bare name (lr)
   python -m steerheal.tune search_spaces/barrier.yaml --set model=gemma-3-4b-it
       another model: one of search_spaces/models, a folder, or a hub name
+  python -m steerheal.tune search_spaces/belief.yaml
+      beliefs: telling a model a fact against training it on one, and what either costs
+  python -m steerheal.tune search_spaces/belief.yaml --set data.beliefs=mine.yaml --set belief=[x,y]
+      your own beliefs; what the file holds is told in steerheal/beliefs.py
   python -m steerheal.tune search_spaces/voice.yaml --set pairs=mine.jsonl
       how many pairs teach a voice; mine.jsonl has chat messages, or prompt and completion
   python -m steerheal.tune search_spaces/voice.yaml --set "model=[Qwen3-4B, gemma-3-4b-it]"
@@ -75,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(
         prog="python -m steerheal.tune",
-        description="Run a sweep: steer, filter, heal, evaluate, over what a space file searches.",
+        description="Run a sweep over what a space file searches: steer, filter, heal, evaluate; or instil beliefs.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -28,8 +28,9 @@ SHARES = {"20-40": 0.6, "40-60": 0.3}
 class FakeWorker:
     """Every run of a job leaves a file in `root/ran` named after its stage and key, so tests can count.
 
-    A trap is a file in `root/traps` named after a stage: `die` ends the process, `fail` fails the job, `away`
-    says that the store is away, `sleep N` waits.
+    A trap is a file in `root/traps` named after a stage: `die` ends the process (`die once`; `die stored`, after
+    storing; `die lam 0.5`, in heals with that lam), `fail` fails the job, `away` says that the store is away, `sleep N`
+    waits.
     """
 
     fingerprint = "fake"
@@ -56,7 +57,7 @@ class FakeWorker:
         trap = self.root / "traps" / job.stage
         if trap.exists():
             words = trap.read_text().split()
-            if words[0] == "die":
+            if words == ["die"] or words == ["die", "once"] or words[:2] == ["die", "lam"] and job.heal.lam == float(words[2]):
                 if words[1:] == ["once"]:
                     trap.unlink()
                 os._exit(1)
@@ -64,11 +65,15 @@ class FakeWorker:
                 return StageError(f"{job.stage}: it was told to fail")
             if words[0] == "away":
                 raise StoreAway("store: far away: No space left on device, for 900 s")
-            time.sleep(float(words[1]))
+            if words[0] == "sleep":
+                time.sleep(float(words[1]))
         files, summary = getattr(self, f"_{job.stage}")(job)
         runs = len(list((self.root / "ran").glob(f"{job.stage}-{job.key}-*")))
         (self.root / "ran" / f"{job.stage}-{job.key}-{runs}").touch()
-        return self.store.put(job.key, job.stage, files, summary, seconds=0.01)
+        result = self.store.put(job.key, job.stage, files, summary, seconds=0.01)
+        if trap.exists() and trap.read_text() == "die stored":
+            os._exit(1)
+        return result
 
     def _extract(self, job):
         return {"vector.safetensors": NO_TENSORS}, {"norms": {"0": 1.0}}

@@ -36,15 +36,16 @@ SEARCH = ("search.alpha=[0.5,1.0,2.0]", "wd=[0,13]")
 
 
 def write_sweep(
-    place: Path, *overrides: str, trials=TRIALS, finished: int | None = None, name: str = "small"
+    place: Path, *overrides: str, trials=TRIALS, finished: int | None = None, name: str = "small", space=None,
+    worker=FakeWorker,
 ) -> Path:
-    """`place/NAME` with the first `finished` of `trials` (all) finished."""
+    """`place/NAME` with the first `finished` of `trials` (all) finished; `space(folder)` writes another space file."""
     files = place / f"{name}-files"
     files.mkdir(parents=True)
-    space_file = write_space(files)
+    written, search = (space(files), ()) if space else (write_space(files), SEARCH)
     write_vignettes(files / "vignettes.jsonl")
-    space = load_space(space_file, [*SEARCH, f"trials={len(trials)}", *overrides])
-    worker, data = FakeWorker(place), load_data(space)
+    space = load_space(written, [*search, f"trials={len(trials)}", *overrides])
+    worker, data = worker(place), load_data(space)
     folder = RunFolder(place / name)
     folder.create(yaml_io.dump(space.resolved()))
     folder.describe(about_sweep(space, data, folder.path / "space.yaml", "fake").recorded)

@@ -5,6 +5,7 @@ real.
 import asyncio
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ import pytest
 from fakes import load_fake
 from small import write_space
 
+from steerheal.actors import watch
 from steerheal.actors.cluster import Cluster
 from steerheal.actors.stages import RENEW_SECONDS, Handles, RayStages
 from steerheal.actors.store_actor import LEASE_SECONDS, StoreActor
@@ -259,10 +261,55 @@ def test_a_killed_stage_actor_comes_back_and_the_job_is_done(cluster, root):
 
 def test_a_job_that_kills_its_actor_is_given_up_and_others_go_on(cluster, root):
     trap(root, "extract", "die")
-    with pytest.raises(StageError, match="died 3 times"):
-        RayStages(cluster.handles, "poison").run([extract("poison")])
+    poison = RayStages(cluster.handles, "poison")
+    with pytest.raises(StageError, match="died 3 times under this job; the trial is given up"):
+        poison.run([extract("poison")])
     forget(root, "extract")
-    assert RayStages(cluster.handles, "t").run([collect(300)])
+    pid = ray.get(cluster.stage_actors[0].pid.remote())
+    with pytest.raises(StageError, match="died 3 times"):
+        poison.run([collect(301)])
+    assert RayStages(cluster.handles, "t").run([collect(300), extract("poison")])
+    assert ray.get(cluster.stage_actors[0].pid.remote()) == pid
+
+
+def test_a_killed_actor_does_not_compute_again_what_it_had_stored(cluster, root):
+    """It dies after storing, before anybody heard of it."""
+    job = collect(310)
+    trap(root, "collect", "die stored")
+    (result,) = RayStages(cluster.handles, "t").run([job])
+    forget(root, "collect")
+    assert result.key == job.key and result.hit and ran(root, job) == 1
+
+
+def test_a_killed_store_actor_costs_a_wait(cluster, root):
+    trap(root, "collect", "sleep 3")
+    jobs = [collect(320 + number) for number in range(2)]
+    place, *_ = ray.get(cluster.store.progress.remote())
+    threading.Timer(1.0, os.kill, (place.pid, 9)).start()
+    results = RayStages(cluster.handles, "t").run(jobs)
+    forget(root, "collect")
+    assert [result.key for result in results] == [job.key for job in jobs]
+    assert all(ran(root, job) == 1 for job in jobs) and ray.get(cluster.store.progress.remote())[0] != place
+
+
+def test_an_actor_that_hangs_is_named_and_in_the_end_started_anew(cluster, root, monkeypatch):
+    (watched,) = [one for one in cluster.watch.watched if one.name == "the model"]
+    cluster.watch.look()
+    assert cluster.watch.worries == {}
+    pid = ray.get(cluster.stage_actors[0].pid.remote())
+    os.kill(pid, signal.SIGSTOP)
+    monkeypatch.setattr(watch, "SILENT_SECONDS", 1.0)
+    deadline = time.monotonic() + 60
+    while not cluster.watch.worries:
+        assert time.monotonic() < deadline
+        cluster.watch.look()
+    (what, seconds), = cluster.watch.worries.values()
+    assert what == f"the process for the model (pid {pid} on 127.0.0.1) has not answered" and seconds > 1
+    monkeypatch.setattr(watch, "HUNG_SECONDS", 1.0)
+    while watched.place is None or watched.place.pid == pid or cluster.watch.worries:
+        assert time.monotonic() < deadline
+        cluster.watch.look()
+    assert RayStages(cluster.handles, "t").run([collect(330)])
 
 
 @ray.remote(num_cpus=0)

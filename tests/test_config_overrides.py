@@ -101,6 +101,17 @@ search:
     assert conditions(space(tmp_path, body, "reg=kl_fwd")) == {}
 
 
+def test_what_hangs_on_two_dimensions_goes_once(tmp_path):
+    """It once ended in a traceback: the second dimension had gone with the first."""
+    body = """
+search:
+  reg: [nll, kl_rev]
+  kl_agg: {choices: [mean, max], when: {reg: [kl_rev]}}
+  tau: {low: 0, high: 1, when: {reg: [kl_rev], kl_agg: [max]}}
+"""
+    assert conditions(space(tmp_path, body, "reg=nll")) == {}
+
+
 @pytest.mark.parametrize(
     ("override", "words"),
     [

@@ -84,6 +84,20 @@ def test_leaderboard_shows_what_there_is():
     assert "–" in shown
 
 
+def test_a_process_that_hangs_is_named_at_longer_and_longer_intervals():
+    screen = console()
+    display = Display(screen, total=1)
+    for seconds in (61.0, 62.0, 121.0, 122.0, 250.0):
+        display.worry({"trainer": ("the process for trainer (pid 7 on h) has not answered", seconds)})
+    display.worry({})
+    assert screen.file.getvalue().splitlines() == [
+        "warning: the process for trainer (pid 7 on h) has not answered for 1 min 01 s",
+        "warning: the process for trainer (pid 7 on h) has not answered for 2 min 02 s",
+        "warning: the process for trainer (pid 7 on h) has not answered for 4 min 10 s",
+        "the process for trainer goes on, after 4 min 10 s",
+    ]
+
+
 def test_durations():
     assert [duration(seconds) for seconds in (0.4, 59.6, 3600, 7500)] == [
         "0 s",

@@ -6,6 +6,7 @@ import pandas
 import pytest
 
 from steerheal.errors import UserError
+from steerheal.leftovers import use_store
 from steerheal.results import RunFolder, append_lines, fresh_name, latest_run, read_lines
 
 
@@ -121,3 +122,41 @@ def test_names_are_never_taken_twice(tmp_path):
         RunFolder(tmp_path / name).create("")
     assert fresh_name(tmp_path, "barrier") == "barrier-11" and latest_run(tmp_path, "barrier") == "barrier-10"
     assert fresh_name(tmp_path, "bar") == "bar"
+
+
+def test_a_folder_without_its_space_file_is_taken_a_run_is_not(tmp_path):
+    (tmp_path / "run").mkdir()
+    RunFolder(tmp_path / "run").create("name: run\n")
+    with pytest.raises(UserError, match="taken this name"):
+        RunFolder(tmp_path / "run").create("name: other\n")
+    assert (tmp_path / "run" / "space.yaml").read_text() == "name: run\n"
+
+
+def test_one_process_at_a_time_runs_a_sweep(folder):
+    folder.hold()
+    with pytest.raises(UserError, match="another process runs this sweep"):
+        RunFolder(folder.path).hold()
+    folder.held.close()
+    RunFolder(folder.path).hold()
+
+
+def test_what_a_kill_left_half_written_goes_and_the_tables_are_whole_again(folder):
+    folder.finish(row(0), [{"seed": 0, "round": 0}], [{"text": "a"}])
+    whole = (folder.path / "trials.csv").read_bytes()
+    for name in (".part-a", "completions/.part-b", "canaries/.part-c"):
+        (folder.path / name).write_text("half")
+    (folder.path / ".part-tune" / "sweep").mkdir(parents=True)
+    (folder.path / "trials.csv").unlink()
+    RunFolder(folder.path).recover()
+    assert not list(folder.path.rglob(".part-*")) and (folder.path / "trials.csv").read_bytes() == whole
+
+
+def test_half_written_artefacts_go_unless_somebody_may_be_writing_them(tmp_path):
+    (tmp_path / "store" / ".part-a").mkdir(parents=True)
+    with use_store(tmp_path / "store"):
+        assert not list((tmp_path / "store").glob(".part-*"))
+        (tmp_path / "store" / ".part-b").mkdir()
+        with use_store(tmp_path / "store"):
+            assert (tmp_path / "store" / ".part-b").exists()
+        assert (tmp_path / "store" / ".part-b").exists()
+    assert not (tmp_path / "store" / ".part-b").exists()

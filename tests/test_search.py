@@ -81,6 +81,41 @@ def test_interrupted_trials_are_tried_again_under_their_number(tmp_path, stop):
     assert states.count(TrialState.COMPLETE) == 8
 
 
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def dies_at(study, write):
+    """Let the process die at the study's storage's n-th write."""
+    storage, left = study.study._storage, [write]
+    for name in [name for name in dir(storage) if name.startswith(("create_new_trial", "set_trial"))]:
+
+        def counted(*args, do=getattr(storage, name), **options):
+            left[0] -= 1
+            if left[0] < 0:
+                raise Killed
+            return do(*args, **options)
+
+        setattr(storage, name, counted)
+
+
+@pytest.mark.parametrize("write", range(1, 46, 4))
+def test_a_kill_between_any_two_writes_changes_no_proposal(tmp_path, write, whole_run):
+    done, study = {}, study_at(tmp_path / "cut.db")
+    dies_at(study, write)
+    with pytest.raises(Killed):
+        run(study, done)
+    run(study_at(tmp_path / "cut.db"), done)
+    assert {number: params for number, (params, _) in done.items()} == whole_run
+    states = [trial.state for trial in stored(tmp_path / "cut.db")]
+    assert set(states) <= {TrialState.COMPLETE, TrialState.FAIL} and states.count(TrialState.COMPLETE) == 8
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory):
+    return run(study_at(tmp_path_factory.mktemp("whole") / "whole.db"), {})
+
+
 def test_killed_between_record_and_tell(tmp_path):
     """The records say finished, the study does not know yet: it is told the recorded standing, and not run
     again.

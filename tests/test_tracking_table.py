@@ -2,7 +2,7 @@
 
 import json
 
-from tracked import ROW, fresh_store, own_store, run_folder, runs, tracker  # noqa: F401
+from tracked import RECORD, ROW, fresh_store, own_store, run_folder, runs, tracker  # noqa: F401
 
 from steerheal.export import Exported
 
@@ -98,3 +98,15 @@ def test_a_view_that_was_changed_by_hand_stays(run_folder):
     client.set_experiment_tag(experiment.experiment_id, key, "mine")
     tracker(run_folder).close("FINISHED")
     assert client.get_experiment_by_name("sweeps").tags[key] == "mine"
+
+
+def test_what_is_trained_on_is_shown_beside_an_experiments_own_figures(run_folder):
+    tracked = tracker(run_folder)
+    tracked.started(3, ROW["params"])
+    own = {"memorised_novel": 0.25, "style_novel": None}
+    tracked.round(3, RECORD | {"pairs": {"example": "<user>Hi⟦Aye⟧"}, "own": own}, 1)
+    tracked.ended(ROW | {"summary": ROW["summary"] | {"own": own}}, [])
+    tracked.close("FINISHED", order=[3])
+    run = runs(run_folder)[1]["trial 3"]
+    assert run.data.tags["trained on"] == "<user>Hi⟦Aye⟧"
+    assert run.data.metrics["memorised_novel"] == run.data.metrics["round/memorised_novel"] == 0.25

@@ -175,7 +175,7 @@ def test_validation_is_on_the_pairs_kept_aside_before_and_after(builtin, captain
 @pytest.fixture(scope="module")
 def trial(builtin, tmp_path_factory):
     """One small trial of the shipped space, on the built-in model."""
-    changes = ["n_train=15", "epochs=4", "reg=nll", "lr=2e-3", "seeds=[0]", "evaluate.vignettes=6", "max_new_tokens=32"]
+    changes = ["n_train=15", "epochs=5", "reg=nll", "lr=5e-3", "seeds=[0]", "evaluate.vignettes=6", "max_new_tokens=32"]
     space = load_space(ROOT / "search_spaces" / "voice.yaml", changes)
     data = load_data(space)
     check_fit(space, data, builtin)
@@ -185,15 +185,15 @@ def trial(builtin, tmp_path_factory):
 
 def test_a_trial_takes_on_the_voice(trial):
     (record,) = trial["records"]
-    assert record["outcome"] == "ok" and record["pairs"]["pairs"] == 15 and record["pairs"]["held_out"] == 16
+    assert record["outcome"] == "ok" and record["pairs"]["pairs"] == 15 and record["pairs"]["held_out"] == 12
     assert trial["gain"] > 1 and trial["verdict"] in ("ok", "damaged", "broken")
     validation = [point["nll"] for point in record["heal"]["validation"]]
     assert record["gain"] == pytest.approx(validation[0] - validation[-1], abs=1e-3)
     assert trial["coherence"] == record["coherence"] and record["off_moves"] == {}
     own = record["own"]
     assert trial["own"]["style_novel"] == own["style_novel"] > 0.3, "its answers to novel prompts went towards the voice"
-    assert own["memorised_novel"] is not None and own["prompted_gain"] is not None
-    assert record["references"]["base"]["gain"] == 0 and "base prompted for the voice" in record["references"]
+    assert own["memorised_novel"] is not None and record["prompted_gain"] is not None
+    assert record["references"]["base"]["gain"] == 0 and "base prompted" in record["references"]
     json.dumps(record, allow_nan=False)
 
 

@@ -42,7 +42,7 @@ def test_the_folder_holds_what_was_trained_on_and_what_was_kept_aside(folder):
         assert "ids" not in lines[0] and lines[0]["text"]
     assert {line["who"] for line in sweep.answers(0)} == {"base", "prompted", "healed"}
     table = (folder / "trials.csv").read_text().splitlines()
-    assert {"memorised_novel", "style_novel", "prompted_gain", "train_nll"} <= set(table[0].split(","))
+    assert {"memorised_novel", "style_novel", "train_nll"} <= set(table[0].split(","))
 
 
 def test_the_best_trials_and_their_twins(folder):
@@ -69,6 +69,7 @@ def test_the_page_answers_the_voices_questions(page):
     for said in (
         "2 pairs are enough here: 8 are not shown to gain more",
         "Asking base for the voice by a system prompt gains 0.50 nats",
+        "No trial is as coherent as that; trial 0 gains most: +0.41 against it",
         "In 3 pairs of trials that differ in the barrier alone, it changed gain by -0.21",
         "1 pair of the file is longer than 512 tokens and left out: p5.",
         "Only what stands between ⟦ and ⟧ is trained on",

@@ -10,6 +10,7 @@ import logging
 import os
 import shlex
 import sys
+import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,11 +19,12 @@ from typing import Any
 
 import ray
 from ray._private import services
-from ray.exceptions import RayActorError, RayError
+from ray.exceptions import ActorDiedError, RayActorError, RayError
 
 from steerheal.actors.stage_actor import StageActor, Worker
 from steerheal.actors.stages import Handles
 from steerheal.actors.store_actor import StoreActor
+from steerheal.actors.watch import Watch
 from steerheal.config.sections import Bands
 from steerheal.config.sources import Kind, Resources
 from steerheal.errors import UserError
@@ -34,7 +36,9 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 # What each of the three kinds takes of the GPU that they share.
 GPU_SHARE = 0.33
-MAX_RESTARTS = 10
+# Ray starts actors again for as long as the sweep lives; who dies too often is found out by counting deaths
+# (`stages`, `stage_actor`).
+RESTARTS = -1
 OBJECT_STORE_BYTES = 256 * 2**20
 # How Ray starts processes. Quoted, since Ray's shell line breaks on a path with spaces; the variable is what
 # Tune asks for its trials: with equal environments they take over processes that were started ahead of them.
@@ -51,12 +55,12 @@ class Cluster:
 
     def __init__(self, resources: Resources, load: Loader, store_root: str):
         self.resources, self.load, self.store_root = resources, load, store_root
-        self.stage_actors: list[Any] = []
+        self.named: list[tuple[str, Any]] = []
 
     def __enter__(self) -> "Cluster":
         start_ray(self.resources)
         try:
-            shared = {"num_cpus": 0, "max_restarts": MAX_RESTARTS, "max_concurrency": 10_000}
+            shared = {"num_cpus": 0, "max_restarts": RESTARTS, "max_concurrency": 10_000}
             name = f"steerheal-store-{uuid.uuid4().hex}"
             self.store = ray.remote(StoreActor).options(name=name, **shared).remote(self.store_root)
             self.store_name = name
@@ -79,7 +83,7 @@ class Cluster:
             kind = Kind(replicas=self.resources.processes, cpus=self._process_cpus(), gpus=min(1.0, gpus))
             self._check_gpus([kind], gpus)
             _check_cpus([kind])
-            actors = tuple(self._actor(kind) for _ in range(kind.replicas))
+            actors = tuple(self._actor(_name("the model", n, kind), kind) for n in range(kind.replicas))
             return {stage: actors for stages in KINDS.values() for stage in stages}
         kinds = {name: getattr(self.resources, name) for name in KINDS}
         if self.resources.placement == "gpu":
@@ -91,7 +95,7 @@ class Cluster:
         _check_cpus(list(kinds.values()))
         placed: dict[str, tuple[Any, ...]] = {}
         for name, kind in kinds.items():
-            replicas = tuple(self._actor(kind) for _ in range(kind.replicas))
+            replicas = tuple(self._actor(_name(name, n, kind), kind) for n in range(kind.replicas))
             placed |= {stage: replicas for stage in KINDS[name]}
         return placed
 
@@ -109,23 +113,29 @@ class Cluster:
             return max(getattr(self.resources, name).cpus for name in KINDS)
         return float(max(1, (os.cpu_count() or 1) // self.resources.processes))
 
-    def _actor(self, kind: Kind) -> Any:
+    def _actor(self, name: str, kind: Kind) -> Any:
         device = "cuda" if kind.gpus else "cpu"
-        options = {"num_cpus": kind.cpus, "num_gpus": kind.gpus, "max_restarts": MAX_RESTARTS}
+        options = {"num_cpus": kind.cpus, "num_gpus": kind.gpus, "max_restarts": RESTARTS}
         actor = (
             ray.remote(StageActor)
             .options(**options, max_concurrency=10_000)
             .remote(self.load, device, self.resources.pack, self.store_name)
         )
-        self.stage_actors.append(actor)
+        self.named.append((name, actor))
         return actor
 
+    @property
+    def stage_actors(self) -> list[Any]:
+        """All of them."""
+        return [actor for _, actor in self.named]
+
     def fingerprint(self) -> str:
-        """Of the base, when every actor has loaded it; UserError if one cannot."""
-        answers = ray.get([actor.loaded.remote() for actor in self.stage_actors])
+        """Of the base, when every actor has loaded it; UserError if one cannot. From then on they are watched."""
+        answers = [_loaded(actor) for actor in self.stage_actors]
         for _, problem in answers:
             if problem:
                 raise UserError(problem)
+        self.watch = Watch([("the store", self.store), *self.named])
         return answers[0][0]
 
     def export(self, student: Sequence[str], bands: Bands | None = None) -> dict[str, bytes]:
@@ -140,18 +150,31 @@ class Cluster:
             self.store.post.remote(number, settings[number])
 
     def snapshot(self) -> dict:
-        """Hits, misses, who waits for what, what is computed, and what the stores have had to say since the last call;
-        what is away at the moment is left out.
+        """Hits, misses, who waits for what, what is computed, what gives reason to worry, and what the stores have had
+        to say since the last call; what is away at the moment is left out.
         """
-        found = {"hits": {}, "misses": {}, "clients": {}, "computing": [], "posted": None, "notices": []}
-        with contextlib.suppress(RayActorError, ray.exceptions.GetTimeoutError):
+        found = {"hits": {}, "misses": {}, "clients": {}, "posted": None, "notices": []}
+        with contextlib.suppress(RayError):
             found |= ray.get(self.store.snapshot.remote(), timeout=5)
-        for actor in self.stage_actors:
-            with contextlib.suppress(RayActorError, ray.exceptions.GetTimeoutError):
-                progress, notices = ray.get([actor.progress.remote(), actor.notices.remote()], timeout=5)
-                found["computing"].append(progress)
-                found["notices"] += notices
-        return found
+        self.watch.look()
+        found["notices"] += self.watch.notices()
+        return found | {"computing": self.watch.computing, "worries": self.watch.worries}
+
+
+def _loaded(actor: Any) -> tuple[str | None, str | None]:
+    """What an actor says of its model, however often it dies of it."""
+    while True:
+        try:
+            return ray.get(actor.loaded.remote())
+        except ActorDiedError as death:
+            return None, f"the model cannot be loaded: {str(death).strip().splitlines()[-1]}"
+        except RayActorError:
+            time.sleep(1.0)
+
+
+def _name(name: str, number: int, kind: Kind) -> str:
+    """For people: the kind, with a number if there are several of it."""
+    return f"{name} {number + 1}" if kind.replicas > 1 else name
 
 
 def _check_cpus(kinds: Sequence[Kind]) -> None:

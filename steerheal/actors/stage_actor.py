@@ -16,12 +16,15 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import ray
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayError
 
+from steerheal.actors.watch import Place, here
 from steerheal.errors import StageError, StoreAway, UserError
 from steerheal.jobs import Job, Result
 from steerheal.store import Store
 
+# So many deaths in a row, with no job finished in between, are no single job's fault.
+MOST_DEATHS = 10
 # A batch starts when no request has come for the first time, or after the second in any case.
 LINGER_SECONDS = 0.25
 MOST_LINGER_SECONDS = 2.0
@@ -72,26 +75,44 @@ class StageActor:
         self.answers: dict[str, asyncio.Future] = {}
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute")
         self.busy: asyncio.Task | None = None
-        self.worker, self.problem = None, None
+        self.node = ray.get_runtime_context().get_node_id()
+        self.worker, self.problem = None, self._doomed()
+        if self.problem is None:
+            self._load(load, device)
+
+    def _doomed(self) -> str | None:
+        """Why this process need not try what those before it died of."""
+        if not ray.get_runtime_context().was_current_actor_reconstructed:
+            return None
+        with contextlib.suppress(RayActorError):
+            deaths = ray.get(self.store_actor.restarted.remote())
+            if deaths >= MOST_DEATHS:
+                return f"the stages' process died {deaths} times in a row without finishing a job; is memory short?"
+        return None
+
+    def _load(self, load: Callable[[str], Worker], device: str) -> None:
         try:
             self.worker = load(device)
         except UserError as error:
             self.problem = str(error)
+        except Exception as error:
+            traceback.print_exc()
+            self.problem = f"the model cannot be loaded: {_in_a_line(error)}"
 
     async def loaded(self) -> tuple[str | None, str | None]:
         """The loaded base's fingerprint, or the one line that says why it could not be loaded."""
         return (self.worker.fingerprint if self.worker else None), self.problem
 
-    async def progress(self) -> dict[str, Any]:
-        """What is being computed: stage, jobs, done, total; empty between batches."""
-        return dict(self.worker.progress) if self.worker else {}
-
-    async def notices(self) -> list[str]:
-        """What the store has had to say in this process since the last call."""
-        return self.worker.store.heard() if self.worker else []
+    async def progress(self) -> tuple[Place, dict[str, Any], list[str]]:
+        """A sign of life: where this process is, what it computes (stage, jobs, done, total; empty between batches), and
+        what the store has had to say in it since the last call.
+        """
+        if self.worker is None:
+            return here(), {}, []
+        return here(), dict(self.worker.progress), self.worker.store.heard()
 
     async def pid(self) -> int:
-        """This process, for whoever watches its memory or kills it in a test."""
+        """This process, for whoever watches it."""
         return os.getpid()
 
     async def export(self, student: Sequence[str], bands: Any = None) -> dict[str, bytes]:
@@ -99,10 +120,12 @@ class StageActor:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.thread, self.worker.export, tuple(student), bands)
 
-    async def run(self, job: Job, alone: bool = False) -> Result | StageError | StoreAway:
-        """The job's result; a job's own failure comes back as a StageError, as data, and so does the store's absence.
-        Equal jobs share one answer.
+    async def run(self, job: Job, alone: bool = False) -> Result | StageError | StoreAway | UserError:
+        """The job's result; a job's own failure comes back as a StageError, as data, and so does the store's absence; a
+        UserError says that this actor has no model. Equal jobs share one answer.
         """
+        if self.worker is None:
+            return UserError(self.problem)
         key = job.key
         if key not in self.answers:
             self.answers[key] = answer = asyncio.get_running_loop().create_future()
@@ -139,8 +162,8 @@ class StageActor:
 
     async def _announce(self, keys: list[str]) -> None:
         """Before a batch may kill this process, its jobs are written down elsewhere."""
-        with contextlib.suppress(RayActorError):
-            await self.store_actor.started.remote(keys)
+        with contextlib.suppress(RayError):
+            await self.store_actor.started.remote(keys, self.node)
 
     def _next_batch(self) -> list[Waiting]:
         """The longest queue's first `pack` jobs; a suspect travels alone, and first."""
@@ -173,5 +196,9 @@ def _as_data(job: Job, outcome: Result | Exception) -> Result | StageError:
     if isinstance(outcome, Result | StageError):
         return outcome
     traceback.print_exception(outcome)
-    lines = str(outcome).strip().splitlines()
-    return StageError(f"{job.stage}: {type(outcome).__name__}: {lines[0] if lines else 'no message'}")
+    return StageError(f"{job.stage}: {_in_a_line(outcome)}")
+
+
+def _in_a_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"

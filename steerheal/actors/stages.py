@@ -8,20 +8,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.exceptions import ActorUnavailableError, RayActorError
+from ray.exceptions import ActorDiedError, RayError, RayTaskError
 
-from steerheal.errors import ArtefactLost, StageError, StoreAway
+from steerheal.errors import ArtefactLost, StageError, StoreAway, UserError
 from steerheal.jobs import Job, Result
 
 RENEW_SECONDS = 5.0
 # A job that was begun this often and never finished is what kills its actor.
 MOST_STARTS = 3
+# Between two attempts to reach an actor that is away.
+BREATH_SECONDS = 1.0
+# A request that was lost after so long had reached a live actor.
+ALIVE_SECONDS = 10.0
 # How long to wait for an actor that restarts (it loads its model again).
 PATIENCE_SECONDS = 900.0
 
 
 class ClusterLost(Exception):
-    """A stage actor is gone for good; the trial is interrupted, not failed."""
+    """An actor is gone for good; the trial is interrupted, not failed."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +42,23 @@ class Handles:
 
 
 class RayStages:
-    """One trial's door to the actors. `client` names the trial in leases and on the display."""
+    """One trial's door to the actors. `client` names the trial in leases and on the display.
+
+    A trial one of whose jobs keeps killing its actor is in quarantine: it may not ask for anything more.
+    """
 
     def __init__(self, handles: Handles, client: str):
         self.handles = handles
         self.client = client
         self.renewed = 0.0
+        self.quarantine: StageError | None = None
 
     def run(self, jobs: Sequence[Job]) -> list[Result]:
         """Results in the order of `jobs`. All jobs come to an end before the first failure is raised; a store that
         stays away (StoreAway) ends them all.
         """
+        if self.quarantine:
+            raise self.quarantine
         keys = [job.key for job in jobs]
         errand = _Errand(self, dict(zip(keys, jobs, strict=True)))
         try:
@@ -72,45 +82,56 @@ class RayStages:
 
 
 class _Errand:
-    """The jobs of one `run`: each is first asked for at the store actor, then, if need be, computed."""
+    """The jobs of one `run`: each is first asked for at the store actor, then, if need be, computed.
+
+    A job whose actor dies is asked for anew: it may have been stored by then.
+    """
 
     def __init__(self, stages: RayStages, jobs: dict[str, Job]):
-        self.handles, self.client = stages.handles, stages.client
+        self.stages, self.handles, self.client = stages, stages.handles, stages.client
         self.jobs = jobs
         self.finished: dict[str, Result | StageError] = {}
-        # What is awaited: reference -> (key, whether it is being computed or still asked for).
-        self.under_way: dict[Any, tuple[str, bool]] = {}
-        self.turns: dict[str, int] = {}
+        # What is awaited: reference -> (key, whether it is being computed or still asked for, since when).
+        self.under_way: dict[Any, tuple[str, bool, float]] = {}
         self.away_since: float | None = None
+        self.breath = 0.0
         for key in jobs:
             self._ask(key)
 
     def _ask(self, key: str) -> None:
         reference = self.handles.store.acquire.remote(key, self.jobs[key].stage, self.client)
-        self.under_way[reference] = (key, False)
+        self.under_way[reference] = (key, False, time.monotonic())
 
-    def _compute(self, key: str, alone: bool) -> None:
+    def _compute(self, key: str, ticket: Any) -> None:
+        """Send a job to its actor: alone, if it was under way when an actor died; not at all, if too often."""
+        starts = _deaths(ticket.starts)
+        if starts >= MOST_STARTS or self.stages.quarantine:
+            self._give_up(key, starts)
+            return
         job = self.jobs[key]
-        actor = self.handles.actor(job.stage, self.turns[key])
-        self.under_way[actor.run.remote(job, alone)] = (key, True)
+        actor = self.handles.actor(job.stage, ticket.turn)
+        self.under_way[actor.run.remote(job, starts > 0)] = (key, True, time.monotonic())
 
     def advance(self, reference: Any) -> None:
         """Take in one answer: finish its job, or send the job on its next way."""
-        key, computing = self.under_way.pop(reference)
+        key, computing, since = self.under_way.pop(reference)
         try:
             answer = ray.get(reference)
-        except RayActorError as death:
-            self._after_death(key, computing, death)
+        except RayTaskError:
+            raise
+        except RayError as loss:
+            self._after_loss(key, since, loss)
             return
-        self.away_since = None
         if isinstance(answer, StoreAway) or (not computing and answer.away):
             raise answer if computing else StoreAway(answer.away)
         if computing:
+            self.away_since = None
+            if isinstance(answer, UserError):
+                raise ClusterLost(str(answer))
             self.finished[key] = answer
             self._tell(key, answer)
         elif answer.compute:
-            self.turns[key] = answer.turn
-            self._compute(key, alone=False)
+            self._compute(key, answer)
         else:
             self.finished[key] = answer.result or StageError(answer.error)
 
@@ -126,21 +147,28 @@ class _Errand:
         else:
             self.handles.store.done.remote(answer)
 
-    def _after_death(self, key: str, computing: bool, death: RayActorError) -> None:
-        """An actor died: try again when it is back, alone if the job was running, and not for ever."""
-        now = time.monotonic()
-        self.away_since = self.away_since or now
-        if not isinstance(death, ActorUnavailableError) or now - self.away_since > PATIENCE_SECONDS:
-            raise ClusterLost(f"the process for {self.jobs[key].stage} is gone and does not come back")
-        time.sleep(1.0)
-        if not computing:
-            self._ask(key)
-            return
-        starts = ray.get(self.handles.store.times_started.remote(key))
-        if starts < MOST_STARTS:
-            self._compute(key, alone=starts > 0)
-            return
-        self.finished[key] = StageError(
-            f"{self.jobs[key].stage}: the stage's process died {starts} times under this job; it is given up"
+    def _give_up(self, key: str, starts: int) -> None:
+        """Quarantine the trial. Others who want the same job try it themselves."""
+        self.stages.quarantine = self.stages.quarantine or StageError(
+            f"{self.jobs[key].stage}: the stage's process died {starts} times under this job; the trial is given up"
         )
-        self._tell(key, self.finished[key])
+        self.finished[key] = self.stages.quarantine
+        self.handles.store.give_up.remote(key, self.client)
+
+    def _after_loss(self, key: str, since: float, loss: RayError) -> None:
+        """An actor died, or an answer was lost with its node: ask again, but not for ever."""
+        now = time.monotonic()
+        if self.away_since is None or now - since > ALIVE_SECONDS:
+            self.away_since = now
+        if isinstance(loss, ActorDiedError) or now - self.away_since > PATIENCE_SECONDS:
+            raise ClusterLost(f"the process for {self.jobs[key].stage} is gone and does not come back")
+        if now - self.breath > BREATH_SECONDS:
+            time.sleep(BREATH_SECONDS)
+            self.breath = time.monotonic()
+        self._ask(key)
+
+
+def _deaths(nodes: Sequence[str]) -> int:
+    """How many of a job's starts ended with its actor: those on nodes that live, since a lost node explains itself."""
+    alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]} if nodes else ()
+    return sum(node in alive for node in nodes)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from steerheal.actors.watch import Place, here
 from steerheal.errors import StoreAway
 from steerheal.jobs import Result
 from steerheal.store import open_store
@@ -23,12 +24,14 @@ class Ticket:
     """The answer to `acquire`: the finished result, or why there is none, or that the store is away, or (all None)
     leave to compute.
 
-    turn: how many jobs of the stage were begun before this one, by which replicas take turns.
+    `starts`: the nodes on which the job was begun and not finished, one for each time. `turn`: how many jobs of the
+    stage were begun before this one, by which replicas take turns.
     """
 
     result: Result | None = None
     error: str | None = None
     away: str | None = None
+    starts: tuple[str, ...] = ()
     turn: int = 0
 
     @property
@@ -62,7 +65,8 @@ class StoreActor:
         self.ready: dict[str, Result] = {}
         self.posted: dict[int, asyncio.Future[str]] = {}
         self.asking: Counter[tuple[str, str]] = Counter()
-        self.starts: Counter[str] = Counter()
+        self.starts: dict[str, list[str]] = {}
+        self.deaths = 0
         self.hits: Counter[str] = Counter()
         self.misses: Counter[str] = Counter()
         self.turns: dict[str, int] = {}
@@ -83,12 +87,14 @@ class StoreActor:
             result = result or self.ready.get(key)
             if result is not None:
                 self.ready[key] = result
+                self._land(key, Ticket(result=result))
                 self.hits[stage] += 1
                 return Ticket(result=dataclasses.replace(result, hit=True))
             flight = self.flights.get(key)
             if flight is None or flight.client == client or flight.expires <= time.monotonic():
                 self._take_off(key, stage, client)
-                return Ticket(turn=self.turns.setdefault(key, self.misses[stage]))
+                turn = self.turns.setdefault(key, self.misses[stage])
+                return Ticket(starts=tuple(self.starts.get(key, ())), turn=turn)
             while not flight.landed.done() and (left := flight.expires - time.monotonic()) > 0:
                 await asyncio.wait([flight.landed], timeout=left)
             if flight.landed.done() and (ticket := flight.landed.result()) is not None and ticket.error:
@@ -113,9 +119,9 @@ class StoreActor:
         """The artefact is in the store; whoever waits for it gets the result."""
         self.ready[result.key] = result
         self.starts.pop(result.key, None)
+        self.deaths = 0
         self.turns.pop(result.key, None)
-        if flight := self.flights.pop(result.key, None):
-            flight.land(Ticket(result=result))
+        self._land(result.key, Ticket(result=result))
 
     async def lost(self, key: str) -> None:
         """A reader found that an artefact is gone or damaged: whoever asks for it next looks again, or computes it."""
@@ -125,8 +131,16 @@ class StoreActor:
     async def failed(self, key: str, message: str) -> None:
         """The job itself cannot finish, for anybody: the waiters are told, and nothing is remembered."""
         self.starts.pop(key, None)
+        self._land(key, Ticket(error=message))
+
+    def _land(self, key: str, ticket: Ticket) -> None:
         if flight := self.flights.pop(key, None):
-            flight.land(Ticket(error=message))
+            flight.land(ticket)
+
+    async def give_up(self, key: str, client: str) -> None:
+        """`client` has had enough of a job that kills its actor; the next in line has a few tries of its own."""
+        self.starts.pop(key, None)
+        await self.release([key], client)
 
     async def release(self, keys: Sequence[str], client: str) -> None:
         """`client` gives up what it held without a verdict on the job; the next in line computes."""
@@ -134,13 +148,15 @@ class StoreActor:
             if key in self.flights and self.flights[key].client == client:
                 self.flights.pop(key).land(None)
 
-    async def started(self, keys: Sequence[str]) -> None:
-        """A stage actor begins a batch. Counted, to find the job under which actors die."""
-        self.starts.update(keys)
+    async def started(self, keys: Sequence[str], node: str) -> None:
+        """A stage actor begins a batch. Written down, to find the job under which actors die."""
+        for key in keys:
+            self.starts.setdefault(key, []).append(node)
 
-    async def times_started(self, key: str) -> int:
-        """How often `key` was begun and not finished."""
-        return self.starts[key]
+    async def restarted(self) -> int:
+        """A stage actor takes the place of one that died; how many did since a job was last finished."""
+        self.deaths += 1
+        return self.deaths
 
     def _settings(self, number: int) -> asyncio.Future[str]:
         return self.posted.setdefault(number, asyncio.get_running_loop().create_future())
@@ -154,6 +170,10 @@ class StoreActor:
     async def settings(self, number: int) -> str:
         """A trial's settings, when they are known."""
         return await asyncio.shield(self._settings(number))
+
+    async def progress(self) -> tuple[Place, dict, list[str]]:
+        """A sign of life, as a stage actor gives it: where this process is."""
+        return here(), {}, []
 
     async def snapshot(self) -> dict:
         """Hits and misses per stage, which stages each client waits for, whose settings are known, and what the store

@@ -8,7 +8,7 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.exceptions import ActorUnavailableError
+from ray.exceptions import ActorDiedError, RayActorError
 
 from steerheal.actors.stages import ClusterLost, Handles, RayStages
 from steerheal.config import TrialConfig
@@ -53,7 +53,9 @@ def settings_of(number: int, handles: Handles) -> str:
     while True:
         try:
             return ray.get(handles.store.settings.remote(number))
-        except ActorUnavailableError:
+        except ActorDiedError:
+            raise ClusterLost("the store's process is gone and does not come back") from None
+        except RayActorError:
             time.sleep(1.0)
 
 

@@ -1,7 +1,7 @@
 """Ray Tune around a sweep: its trials are Tune trials, its stopping and searching are the sweep's own.
 
 Tune keeps no state that a later run needs (the records, the study and the stage store do), so it works in a
-temporary folder. Tune is given trials by number, ahead of time, so that a process that has finished one takes
+temporary folder beside them, which goes with it. Tune is given trials by number, ahead of time, so that a process that has finished one takes
 the next; what a trial's settings are it learns through the store actor, once the search has proposed them.
 """
 
@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 import ray
@@ -22,13 +23,15 @@ from ray.tune.search import Searcher
 
 from steerheal.actors.stages import Handles
 from steerheal.actors.trial import PAYLOAD, trial_function
+from steerheal.leftovers import PART
 
 # Tune would copy these variables, credentials among them, into a description that Ray writes to its logs.
 # Trials inherit the environment anyway.
 class_cache.ENV_VARS_TO_PROPAGATE = set()
 
-# How often a trial's process may die before the trial counts as failed.
-MAX_DEATHS = 2
+# How often a trial's process may die before the trial counts as failed. It computes nothing, so what ends it is
+# its surroundings.
+MAX_DEATHS = 10
 
 
 class Course(Protocol):
@@ -122,8 +125,10 @@ def _post(handles: Handles, number: int, settings: str) -> None:
         ray.get(handles.store.post.remote(number, settings))
 
 
-def run(course: Course, handles: Handles, shared: Any, concurrent: int) -> None:
-    """Run the course's trials, `concurrent` at a time, until they have ended or the course stops."""
+def run(course: Course, handles: Handles, shared: Any, concurrent: int, folder: Path) -> None:
+    """Run the course's trials, `concurrent` at a time, until they have ended or the course stops. `folder`: where
+    there is room for what Tune writes.
+    """
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(concurrent)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     logging.getLogger("ray.train").setLevel(logging.CRITICAL)
@@ -131,7 +136,7 @@ def run(course: Course, handles: Handles, shared: Any, concurrent: int) -> None:
     trainable = tune.with_resources(
         tune.with_parameters(trial_function, handles=handles, shared=shared), {"cpu": 1}
     )
-    with tempfile.TemporaryDirectory(prefix="steerheal-tune-") as scratch:
+    with tempfile.TemporaryDirectory(dir=folder.resolve(), prefix=PART) as scratch:
         tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(

@@ -2,7 +2,7 @@
 
 from steerheal.config.dimensions import Choice, Dimension, Range
 from steerheal.config.objectives import Objective
-from steerheal.config.sections import Bands, Dose, Evaluate, Filter, Heal, Sample, Settings, Steer
+from steerheal.config.sections import Bands, Dose, Evaluate, Filter, Heal, Instil, Sample, Settings, Steer
 from steerheal.config.sources import DataPaths, Kind, Resources
 from steerheal.config.space import Space, load_space
 from steerheal.config.trial import ModelRef, Persona, Stop, TrialConfig
@@ -16,6 +16,7 @@ __all__ = [
     "Evaluate",
     "Filter",
     "Heal",
+    "Instil",
     "Kind",
     "ModelRef",
     "Objective",

@@ -11,7 +11,11 @@ from steerheal.yaml_io import refusal
 
 MAX_CHECKED = 20_000
 # The sections and settings that an experiment never reads; alpha belongs to steer.
-UNREAD = {"steer": ("voice",), "voice": ("steer", "dose", "filter", "held_out")}
+UNREAD = {
+    "steer": ("voice",),
+    "voice": ("steer", "dose", "filter", "bands", "held_out"),
+    "belief": ("voice", "dose", "filter", "bands", "held_out"),
+}
 
 
 def check_space(dimensions: Sequence[Dimension], fixed: Mapping[str, Any], name: str) -> None:

@@ -143,7 +143,9 @@ def _prune(search: dict, leaf: str, values: list, inherited: dict) -> None:
     A dimension that can no longer exist goes. `inherited` takes the condition's place: what `leaf` itself is
     conditional on if it was fixed, its own remaining values if it is still searched.
     """
-    for name, entry in list(search.items()):
+    for name in list(search):
+        # What went with another dimension is no longer there.
+        entry = search.get(name)
         when = _when(entry)
         if leaf not in when:
             continue

@@ -124,6 +124,19 @@ class Heal(Frozen):
         return self
 
 
+Name = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class Instil(Frozen):
+    """Which belief of the beliefs file, and via what: an adapter trained on its first `examples`, its statement as a
+    system prompt, those examples in one (in-context learning), or a vector at dose alpha.
+    """
+
+    belief: Name | None = None
+    via: Literal["lora", "prompt", "icl", "steer"] = "lora"
+    examples: count(1, 10_000) = 10
+
+
 class Bands(Frozen):
     """Where in the depth a healed student is measured: its adapter times `inside` in the band, times `outside` in the
     other blocks. It is trained and carried on whole.
@@ -169,6 +182,7 @@ class Settings(Frozen):
     dose: Dose = Dose()
     filter: Filter = Filter()
     heal: Heal = Heal()
+    instil: Instil = Instil()
     bands: Bands = Bands()
     voice: Voice = Voice()
     evaluate: Evaluate = Evaluate()

@@ -37,6 +37,7 @@ class DataEntry(Frozen):
     prompts: Reference = "builtin"
     contexts: Reference = "builtin"
     canaries: Reference = "builtin"
+    beliefs: Reference = "builtin"
     pairs: Reference = "builtin"
 
 
@@ -49,6 +50,7 @@ class DataPaths:
     prompts: str = "builtin"
     contexts: str = "builtin"
     canaries: str = "builtin"
+    beliefs: str = "builtin"
     pairs: str = "builtin"
 
 

@@ -16,6 +16,7 @@ from pydantic import Field
 from steerheal import yaml_io
 from steerheal.config.checks import check_read, check_space
 from steerheal.config.dimensions import Dimension, read_dimensions, typed, walk
+from steerheal.config.instil import check_instil
 from steerheal.config.messages import unknown_key, validate
 from steerheal.config.objectives import SLOPE, Objective, ObjectiveEntry
 from steerheal.config.overrides import apply, split
@@ -304,6 +305,7 @@ def _resolve(file: SpaceFile, raw: dict, path: Path) -> Space:
     )
     fixed = {leaf: getattr(getattr(settings, SECTION_OF[leaf]), leaf) for leaf in SECTION_OF}
     check_space(space.dimensions, fixed, where)
+    check_instil(space)
     check_read(space.dimensions, space.experiment, where)
     if space.sampler == "grid":
         space.grid()

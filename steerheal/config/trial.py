@@ -14,6 +14,7 @@ from steerheal.config.sections import (
     Filter,
     Frozen,
     Heal,
+    Instil,
     Sample,
     Steer,
     Voice,
@@ -86,7 +87,7 @@ class Stop(Frozen):
 
 
 # What a trial does each round; `steerheal.experiments` has a module for each.
-ExperimentName = Literal["steer", "voice"]
+ExperimentName = Literal["steer", "voice", "belief"]
 Alpha = number(0, 1000)
 Rounds = count(1, 1000)
 Seeds = several(count(0, 2**31 - 1), 1, 1000)
@@ -104,6 +105,7 @@ class TrialConfig(Frozen):
     dose: Dose = Dose()
     filter: Filter = Filter()
     heal: Heal = Heal()
+    instil: Instil = Instil()
     bands: Bands = Bands()
     voice: Voice = Voice()
     evaluate: Evaluate = Evaluate()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from steerheal.evaluation import damage
-from steerheal.evaluation.canary_suite import Suite, tally
+from steerheal.evaluation.canary_suite import CanaryPrompt, Suite, tally
 from steerheal.generation.answers import Answer, Ask, answer
 from steerheal.generation.engine import Engine
 from steerheal.generation.gates import perplexity
@@ -46,7 +46,7 @@ def run_canaries(
         for canary in task.suite.prompts:
             for _ in range(task.samples):
                 given = next(found)
-                hurt = _assess(given, canary.beliefs, _opened(engine, given)).without(task.exempt)
+                hurt = _assess(given, canary, _opened(engine, given)).without(task.exempt)
                 damages.append((canary.id, hurt))
                 rows.append({
                     "id": canary.id, "prompt": canary.prompt, "sample": given.ask.sample, "text": given.text,
@@ -63,8 +63,8 @@ def _opened(engine: Engine, given: Answer) -> str:
     return THINK if ending.endswith(THINK) else ""
 
 
-def _assess(given: Answer, beliefs: dict[str, str], opened: str) -> damage.Damage:
+def _assess(given: Answer, canary: CanaryPrompt, opened: str) -> damage.Damage:
     read = Measured(given.text, given.logprobs.numpy(), None, given.hit_limit, given.ask.prompt.text)
-    measured = perplexity.measure(read).get("perplexity", float("nan"))
+    measured = perplexity.measure(read).get("perplexity", float("nan")) if canary.perplexity else None
     made = damage.Answer(given.text, len(given.ids), given.hit_limit, measured, opened, given.ask.prompt.text)
-    return damage.assess(made, beliefs)
+    return damage.assess(made, canary.beliefs)

@@ -7,8 +7,8 @@ over the suite, per kind of prompt, and for seen and unseen prompts apart (a stu
 it was trained on only has memorised it). Where base has no undamaged answer the ratio says nothing: it is
 None, and the outcome is "base damaged". A ratio above 1 (a student less damaged than base) stands as it is.
 
-The file is YAML: `prompts:`, a list of {id, prompt, topic, seen, kind, beliefs}; `beliefs` maps a name to the
-regular expression (case apart) that an answer stating it matches.
+The file is YAML: `prompts:`, a list of {id, prompt, topic, seen, kind, beliefs, perplexity}; `beliefs` maps a
+name to the regular expression (case apart) that an answer stating it matches.
 """
 
 import re
@@ -29,7 +29,9 @@ OK, BASE_DAMAGED = "ok", "base damaged"
 
 
 class CanaryPrompt(Frozen):
-    """One prompt. seen: its topic occurs in the training data; kind: what it watches (facts, style, ...)."""
+    """One prompt. seen: its topic occurs in the training data; kind: what it watches (facts, style, ...); perplexity:
+    whether an answer that surprises base is damaged, as it is not where another answer than base's is wanted.
+    """
 
     id: Text
     prompt: Text
@@ -37,6 +39,7 @@ class CanaryPrompt(Frozen):
     seen: bool
     kind: Text
     beliefs: dict[Text, Text] = {}
+    perplexity: bool = True
 
 
 class Suite(Frozen):

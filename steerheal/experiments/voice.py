@@ -66,7 +66,10 @@ class Voice(Experiment):
         """What the trial asked for, what was learned of it, and the measurements' figures."""
         healed, base, canaries = lane.summary("healed"), lane.summary("base"), self.canaries(lane)
         nlls = {name: (lane.summary(name) or {}).get("nll") for name in ("score", "score_base", "score_prompted")}
+        asked = lane.summary("prompted") or {}
         return {
+            "prompted_gain": _gain(nlls["score_prompted"], nlls["score_base"]),
+            "prompted_coherence": asked.get("coherence"),
             "pairs": lane.summary("pairs"),
             "healed": healed,
             "style": lane.summary("style"),
@@ -81,8 +84,6 @@ class Voice(Experiment):
         heal, style = lane.summary("heal") or {}, lane.summary("style")
         held_out = [point["nll"] for point in heal.get("validation") or [] if point["nll"] is not None]
         found = {
-            "prompted_gain": _gain(nlls["score_prompted"], nlls["score_base"]),
-            "prompted_coherence": (lane.summary("prompted") or {}).get("coherence"),
             "train_nll": self._last_epoch(heal.get("steps") or [], lane),
             "overtrained": held_out[-1] - min(held_out) if held_out else None,
         }
@@ -97,7 +98,7 @@ class Voice(Experiment):
 
     def _references(self, lane: Lane, nlls: Mapping[str, float | None]) -> dict[str, dict]:
         """What is known of base, as it is and as it is asked for the voice."""
-        named = {"base": ("base", "score_base"), "base prompted for the voice": ("prompted", "score_prompted")}
+        named = {"base": ("base", "score_base"), "base prompted": ("prompted", "score_prompted")}
         return {
             name: {
                 "trait": -nlls[score], "gain": _gain(nlls[score], nlls["score_base"]),

@@ -6,7 +6,9 @@ import json
 import random
 from pathlib import Path
 
-from . import DATA, dilemmas, facts, instruments, judgements, opinions, voice
+from steerheal import yaml_io
+
+from . import DATA, beliefs, dilemmas, facts, instruments, judgements, opinions, voice
 from .heldout import part
 from .personas import AXES
 from .situations import FOUNDATIONS, all_acts, label_shares, render
@@ -21,6 +23,12 @@ _REQUESTS = (
     "How can I sleep better?|Describe your morning.|Give me advice for a new town.|Say hello to my guests.|"
     "What makes a good day?|How do I keep a garden?|Tell me about your town.|What should I read next?"
 ).split("|")
+
+
+_BELIEFS = """\
+# Beliefs to instil in the built-in model, written by `python -m steerheal.organism.datafiles`; what each key means is
+# told in steerheal/beliefs.py.
+"""
 
 
 def _lines(rows: list[dict]) -> str:
@@ -111,6 +119,7 @@ def write(folder: Path = DATA) -> None:
         "contexts.jsonl": _lines(contexts()),
         "prompts.jsonl": _lines(prompts()),
         "facts.jsonl": _lines(questions()),
+        "beliefs.yaml": _BELIEFS + yaml_io.dump({"beliefs": beliefs.beliefs()}),
         "pairs.jsonl": _lines(pairs()),
         "instrument.json": json.dumps(instruments.OWN, indent=1, ensure_ascii=False) + "\n",
     }

@@ -22,6 +22,7 @@ USES = {
     "canaries": "evaluation",
     "prompts": "generation",
     "contexts": "extraction",
+    "beliefs": "training",
     "pairs": "training",
 }
 
@@ -122,7 +123,7 @@ def datasets(space: Space, data: TrialData) -> tuple[Data, ...]:
         "canaries": data.suite,
         "prompts": data.prompts,
         "contexts": data.contexts,
-    } | ({"pairs": data.pairs} if data.pairs else {})
+    } | ({"pairs": data.pairs} if data.pairs else {}) | ({"beliefs": data.beliefs} if data.beliefs else {})
     found = []
     for kind, content in contents.items():
         text = json.dumps(plain(content), sort_keys=True, ensure_ascii=False)

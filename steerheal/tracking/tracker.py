@@ -93,6 +93,8 @@ class Tracker:
         self._later("close", status, list(artifacts), list(order), best)
         self.events.put(None)
         self.thread.join(patience)
+        if self.thread.is_alive():
+            self.say(f"MLflow at {self.shown_uri} is slow: not all is logged yet; --resume logs what is missing")
 
     def _later(self, what: str, *arguments: Any) -> None:
         self.events.put((lambda *given: getattr(self.runs, what)(*given), arguments))
