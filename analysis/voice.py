@@ -50,7 +50,7 @@ MEANINGS = (
     ),
     (
         "verdict",
-        "ok: ranked by slope. broken: incoherent. damaged: canaries suffered. wrong way, no-op, weak: the held-out "
+        "ok: ranked as the sweep wants. broken: incoherent. damaged: canaries suffered. wrong way, no-op, weak: the held-out "
         "responses became less likely, hardly likelier, or too little to rank. diverged, failed: why there is no result.",
     ),
     (
@@ -210,7 +210,7 @@ def _example(sweep: Sweep) -> Html | None:
         "One pair as the model reads it, with the tags of its chat template. Only what stands between ⟦ and ⟧ is trained "
         "on, the end of the response included; the prompt is not."
     )
-    return join([tag("p", said), tag("pre", tag("code", clipped(pairs["example"])), tabindex="0"), paragraphs(_left_out(sweep))])
+    return join([tag("p", said), tag("div", tag("blockquote", clipped(pairs["example"])), class_="said"), paragraphs(_left_out(sweep))])
 
 
 def _side_by_side(sweep: Sweep) -> Html | None:

@@ -9,9 +9,8 @@ import psutil
 ROWS = (
     ("gcs_server", "GCS"),
     ("raylet/raylet", "raylet"),
-    ("runtime_env/agent", "agents"),
-    ("dashboard/agent", "agents"),
-    ("dashboard/dashboard.py", "dashboard"),
+    ("Agent", "agents"),
+    ("dashboard", "dashboard"),
 )
 
 

@@ -10,9 +10,9 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 from collections import Counter
 from functools import partial
+from pathlib import Path
 
 import pytest
 from fakes import load_fake
@@ -30,6 +30,8 @@ from steerheal.jobs import Collect, Extract, Prompt, Steering
 from steerheal.loop import run_trial
 from steerheal.store import FolderStore
 from steerheal.trial_data import load_data
+
+from ray.exceptions import ActorUnavailableError
 
 import ray  # isort: skip (after steerheal.actors, which sets what Ray reads on import)
 
@@ -259,13 +261,24 @@ def test_a_killed_stage_actor_comes_back_and_the_job_is_done(cluster, root):
     assert ray.get(cluster.stage_actors[0].pid.remote()) != pid
 
 
+def returned(actor, seconds=60):
+    """The process id of an actor that has died, once it has started again."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return ray.get(actor.pid.remote())
+        except ActorUnavailableError:
+            assert time.monotonic() < deadline, "it does not come back"
+            time.sleep(0.5)
+
+
 def test_a_job_that_kills_its_actor_is_given_up_and_others_go_on(cluster, root):
     trap(root, "extract", "die")
     poison = RayStages(cluster.handles, "poison")
     with pytest.raises(StageError, match="died 3 times under this job; the trial is given up"):
         poison.run([extract("poison")])
     forget(root, "extract")
-    pid = ray.get(cluster.stage_actors[0].pid.remote())
+    pid = returned(cluster.stage_actors[0])
     with pytest.raises(StageError, match="died 3 times"):
         poison.run([collect(301)])
     assert RayStages(cluster.handles, "t").run([collect(300), extract("poison")])
