@@ -24,6 +24,7 @@ test: .venv/installed
 	.venv/bin/python -m pytest
 
 soak: .venv/installed
+	.venv/bin/python -m pytest -m slow
 	.venv/bin/python -m tests.soak $(CELLS)
 
 # The stamp is written last: an interrupted installation is taken up again, a finished one is not repeated.

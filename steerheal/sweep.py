@@ -115,6 +115,9 @@ class Sweep:
 
     def ended(self, number: int, error: bool) -> None:
         """Write the trial down, unless the sweep is being stopped or the cluster is lost under it."""
+        if number not in self.records:
+            # Its process died for good before the study had proposed it: it stays unfinished.
+            return
         outcome = self.outcomes.pop(number, None)
         self.settings.pop(number, None)
         if outcome is None and error:

@@ -110,6 +110,7 @@ def expected(space, out):
         yield params, {name: value for name, value in summary.items() if name != "records"}
 
 
+@pytest.mark.slow
 def test_nodes_are_lost_and_added_during_a_sweep(nodes, tmp_path):
     nodes.start(0)
     alive = [nodes.start(2) for _ in range(3)]
@@ -126,7 +127,8 @@ def test_nodes_are_lost_and_added_during_a_sweep(nodes, tmp_path):
         lost = next(node for node in alive if hosts(node, "StageActor"))
         alive.remove(lost)
         lose(lost)
-    added = nodes.start(2)
+    # An actor that starts again and two trials must fit on what is left at the end.
+    added = nodes.start(3)
     wait_for(lambda: len(folder.trials) >= 4, 120)
     lose(alive[0])
     wait_for(lambda: hosts(added, "StageActor") and hosts(added, "ImplicitFunc"))
