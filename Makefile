@@ -14,7 +14,7 @@ PIP = $(PYTHON) -m pip --python .venv/bin/python --disable-pip-version-check ins
 help:
 	@echo "make sweep   run $(SPACE) (another: make sweep SPACE=search_spaces/quick.yaml)"
 	@echo "make test    run the tests"
-	@echo "make soak    kill and pause the parts of sweeps for about an hour (CELLS='healing/*': some of it)"
+	@echo "make soak    the slow tests, then kill and pause the parts of sweeps, an hour or two (CELLS='healing/*': some of it)"
 	@echo "make clean   remove the environment; results in tune_runs stay"
 
 sweep: .venv/installed

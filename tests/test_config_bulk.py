@@ -9,6 +9,8 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+import pytest
+
 from steerheal import yaml_io
 from steerheal.config import load_space
 from steerheal.errors import UserError
@@ -97,6 +99,7 @@ def read_many(seed, count, folder):
     return accepted, wrong, done
 
 
+@pytest.mark.slow
 def test_ten_thousand_spaces(tmp_path):
     with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
         tasks = [pool.submit(read_many, seed, FILES // WORKERS, str(tmp_path)) for seed in range(WORKERS)]

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SPACE = Path(__file__).with_name("space.yaml")
 MARK = "STEERHEAL_SOAK"
 # Of a sweep on two cores, from a cold start, and for Ray's last processes to notice that they are alone.
-SWEEP_SECONDS, ENDING_SECONDS = 300.0, 60.0
+SWEEP_SECONDS, ENDING_SECONDS = 300.0, 120.0
 # How the processes of a kind call themselves.
 KINDS = {"actor": "StageActor", "store": "StoreActor", "trial": "ImplicitFunc"}
 
