@@ -10,6 +10,8 @@ from test_report import Text
 
 from analysis.report import write_report
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
 FEW = "belief=gravity via=[prompt,lora] r=16 epochs=[3,8] examples=[10,40] evaluate.vignettes=7 seeds=[0]".split()
 

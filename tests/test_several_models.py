@@ -44,6 +44,7 @@ def test_where_one_is_needed_several_are_refused(tmp_path):
         load_space(write_space(tmp_path), [TWO])
 
 
+@pytest.mark.slow
 def test_the_command_runs_one_sweep_after_the_other_and_compares_neither(tmp_path):
     space = write_space(tmp_path)
     asked = ["--set", TWO, "--set", "trials=2", "--set", "search.alpha=[0.5]", "--name", "mine"]

@@ -15,6 +15,8 @@ from steerheal import yaml_io
 from steerheal.artefact import read_manifest
 from steerheal.results import RunFolder
 
+pytestmark = pytest.mark.slow
+
 ENTRY = "[fsspec.specs]\nobjects = objects:Objects\n"
 
 
