@@ -1,5 +1,6 @@
 """A trial that keeps killing the process that computes for it, in a whole sweep."""
 
+import pytest
 from cli_sweeps import finish, mlflow_runs, start
 from small import write_space
 
@@ -8,6 +9,7 @@ from steerheal.results import RunFolder
 SETS = "reg=kl_rev lam=[0.25,0.5] alpha=0.5 sampler=grid trials=2 seeds=[0,1]".split()
 
 
+@pytest.mark.slow
 def test_a_trial_that_keeps_killing_its_actor_is_quarantined(tmp_path):
     space, out = write_space(tmp_path), tmp_path / "tune runs"
     (out / "traps").mkdir(parents=True)
