@@ -8,6 +8,7 @@ from small import write_space
 
 from steerheal.results import RunFolder
 
+pytestmark = pytest.mark.slow
 RACE = "--set seeds=[0,1,2,3] --set trials=6 --set repeats=race".split()
 
 
@@ -62,7 +63,6 @@ def test_a_race_accumulates_seeds_and_computes_nothing_twice(undisturbed):
     assert all(path.name.endswith("-0") for path in (out / "ran").iterdir())
 
 
-@pytest.mark.slow
 def test_a_race_that_was_killed_in_a_heat_ends_as_if_undisturbed(undisturbed, tmp_path):
     space, out = write_space(tmp_path), tmp_path / "tune runs"
     process = start(space, *RACE)
