@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from analysis.goal import UNITS, goal
+from analysis.goal import goal, units
 from analysis.load import Sweep, read_sweep
 from analysis.match import differing, incomparable, matched, settings
 from analysis.vignettes import ONE, SEVERAL, read_trial, two
@@ -106,7 +106,7 @@ def show_trials(console: Console, first: Side, second: Side) -> None:
     show_settings(console, settings(first), settings(second))
     rows = [side.row | {"trial": name} for name, side in zip(names, (first, second))]
     pairs = {kind: [pair] for kind in KINDS if (pair := paired(rows, kind, noise(first, second, kind)))}
-    show_pairs(console, "A − B, paired by seed", rows, pairs)
+    show_pairs(console, "A − B, paired by seed", rows, pairs, units(first.sweep.experiment))
     show_over_vignettes(console, first, second)
     if first.sweep.folder.path == second.sweep.folder.path and any(
         pair.real for found in pairs.values() for pair in found
@@ -126,7 +126,7 @@ def show_sweeps(console: Console, first: Side, second: Side) -> None:
     if first.row and second.row:
         rows = [first.row | {"trial": "A"}, second.row | {"trial": "B"}]
         pairs = {kind: [pair] for kind in KINDS if (pair := paired(rows, kind, noise(first, second, kind)))}
-        show_pairs(console, "The leaders, A − B", rows, pairs)
+        show_pairs(console, "The leaders, A − B", rows, pairs, units(first.sweep.experiment))
         show_over_vignettes(console, first, second)
     both = matched(first.sweep, second.sweep)
     if not both:
@@ -136,7 +136,7 @@ def show_sweeps(console: Console, first: Side, second: Side) -> None:
     rows = [row | {"trial": (place, name)} for place, two in enumerate(both) for name, row in zip("AB", two)]
     for kind in KINDS:
         found = [pair for pair in among(rows, kind) if pair.first[0] == pair.second[0]]
-        show_matched(console, kind, both, found)
+        show_matched(console, kind, both, found, units(first.sweep.experiment))
 
 
 def leads(side: Side) -> str:
@@ -187,7 +187,9 @@ def show_settings(console: Console, first: Mapping, second: Mapping) -> None:
     console.print(table)
 
 
-def show_pairs(console: Console, title: str, rows: list[dict], pairs: Mapping[str, list[Pair]]) -> None:
+def show_pairs(
+    console: Console, title: str, rows: list[dict], pairs: Mapping[str, list[Pair]], counted: Mapping[str, str]
+) -> None:
     """One line per figure."""
     table = Table(
         "figure", "A", "B", "difference", "interval", "what it says", title=title, title_justify="left"
@@ -196,7 +198,7 @@ def show_pairs(console: Console, title: str, rows: list[dict], pairs: Mapping[st
         values = [figure(row["summary"].get(kind), 4 if kind == "coherence" else 3) for row in rows]
         found = pairs.get(kind)
         table.add_row(
-            kind, *values, *(cells(found[0], kind) if found else ("–", "–", "one side has no such figure"))
+            kind, *values, *(cells(found[0], kind, counted) if found else ("–", "–", "one side has no such figure"))
         )
     console.print(table)
     if all(pair.real is None for found in pairs.values() for pair in found):
@@ -217,14 +219,16 @@ def show_over_vignettes(console: Console, first: Side, second: Side) -> None:
     table.title = f"A − B, {over}: {vignettes} vignettes, {listed}"
     for kind in KINDS:
         pair = found.get("d_coherence" if kind == "coherence" else kind)
-        difference, bounds, said = cells(pair, kind) if pair else ("–", "no bound", "the gain may be zero")
+        difference, bounds, said = cells(pair, kind, units(first.sweep.experiment)) if pair else ("–", "no bound", "the gain may be zero")
         table.add_row(kind, difference, bounds, said if len(seeds) > 1 or not pair else AT_ONE_SEED[pair.real])
     console.print(table)
     if len(seeds) == 1:
         say(console, "Over vignettes alone: training again with another seed may still turn it round.")
 
 
-def show_matched(console: Console, kind: str, both: list[tuple[dict, dict]], found: list[Pair]) -> None:
+def show_matched(
+    console: Console, kind: str, both: list[tuple[dict, dict]], found: list[Pair], counted: Mapping[str, str]
+) -> None:
     """One line per setting that both sweeps tried, the clearest first."""
     if not found:
         return
@@ -242,14 +246,14 @@ def show_matched(console: Console, kind: str, both: list[tuple[dict, dict]], fou
     for pair in found[:MOST]:
         ours, theirs = both[pair.first[0]]
         table.add_row(
-            str(ours["trial"]), str(theirs["trial"]), params_text(ours["params"]), *cells(pair, kind)
+            str(ours["trial"]), str(theirs["trial"]), params_text(ours["params"]), *cells(pair, kind, counted)
         )
     console.print(table)
     if len(found) > MOST:
         say(console, f"{len(found) - MOST} more, none clearer.")
 
 
-def cells(pair: Pair, kind: str) -> tuple[str, str, str]:
+def cells(pair: Pair, kind: str, counted: Mapping[str, str]) -> tuple[str, str, str]:
     """Difference, interval, and what they say."""
     digits = 4 if kind == "coherence" else 3
     if pair.difference is None:
@@ -264,7 +268,7 @@ def cells(pair: Pair, kind: str) -> tuple[str, str, str]:
     said = {None: "unknown: not repeated", True: "real", False: "may be noise"}[pair.real]
     if pair.equivalent:
         said += ", too small to matter"
-    return f"{pair.difference:+.{digits}f} {UNITS[kind]}".strip(), bounds, said
+    return f"{pair.difference:+.{digits}f} {counted[kind]}".strip(), bounds, said
 
 
 def say(console: Console, text: str) -> None:

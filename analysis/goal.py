@@ -5,8 +5,13 @@ from dataclasses import dataclass
 from steerheal.config.objectives import Objective
 
 UNITS = {"slope": "centinats per nat", "gain": "nats", "coherence": "", "d_coherence": ""}
-# Where a gain is something else than nats.
-OTHER_UNITS = {"belief": {"slope": "", "gain": "of all answers"}}
+# Where a gain is something else than nats of a trait.
+OTHER_UNITS = {"voice": {"gain": "nats per token"}, "belief": {"slope": "", "gain": "of all answers"}}
+
+
+def units(experiment: str) -> dict[str, str]:
+    """What an experiment's figures are counted in; "" for a plain share."""
+    return UNITS | OTHER_UNITS.get(experiment, {})
 
 
 @dataclass(frozen=True)

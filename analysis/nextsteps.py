@@ -5,7 +5,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.goal import UNITS, goal
+from analysis.goal import goal, units
 from analysis.load import Sweep
 from analysis.words import ONE_SEED, real_differences
 from steerheal import cli
@@ -20,8 +20,14 @@ OPEN_VERDICTS = {
     "starved": "too few of their steered completions were coherent: lower alpha, or raise max_batches",
     "diverged": "their training broke down: lower lr",
     "failed": "a stage could not finish; their messages say why",
-    "no-op": "their students hardly moved: raise alpha, lr or epochs, or lower lam and wd",
-    "weak": "they gained too little to be ranked: raise alpha, lr or epochs, or lower lam and wd",
+    "no-op": "their students hardly moved: {more}",
+    "weak": "they gained too little to be ranked: {more}",
+}
+# What makes a student move further.
+MORE = {
+    "steer": "raise alpha, lr or epochs, or lower lam and wd",
+    "voice": "raise n_train, lr or epochs, or lower lam and wd",
+    "belief": "raise examples, lr or epochs",
 }
 
 
@@ -56,7 +62,8 @@ def next_steps(sweep: Sweep) -> list[Step]:
         if verdict == "weak" and sweep.objective.kind != "slope":
             continue
         if count := sum(row["verdict"] == verdict for row in sweep.rows):
-            steps.append(Step(f"{count} trial{'s' if count > 1 else ''} with the verdict {verdict}: {what}."))
+            more = what.format(more=MORE[sweep.experiment])
+            steps.append(Step(f"{count} trial{'s' if count > 1 else ''} with the verdict {verdict}: {more}."))
     steps += [Step(said) for said in _edges(sweep)]
     return steps or [Step("Nothing is open that more of the same runs would settle.")]
 
@@ -73,7 +80,7 @@ def _closest(sweep: Sweep) -> Pair | None:
 def _settle(sweep: Sweep, pair: Pair, figure: str) -> list[Step]:
     """More seeds for the two, so many as may tell them apart; and the comparison."""
     seeds = min(len(sweep.by_number[number]["summary"]["judged"]) for number in (pair.first, pair.second))
-    seen = f"Trials {pair.first} and {pair.second} lead, and differ in {figure} by {_amount(pair, figure)}"
+    seen = f"Trials {pair.first} and {pair.second} lead, and differ in {figure} by {_amount(sweep, pair, figure)}"
     if pair.equivalent:
         return [Step(f"{seen}, and any difference that would matter is excluded: take either.")]
     needed = _needed(sweep, pair, seeds)
@@ -101,7 +108,7 @@ def _settle_front(sweep: Sweep) -> list[Step]:
     needed, kind, better, worse, pair = min(found, key=lambda one: one[0])
     why = (
         f"Trial {worse} may be on the front: by the means trial {better} is ahead of it in both figures, in {kind} by "
-        f"{_amount(pair, kind)}, within noise.{_then(needed)}"
+        f"{_amount(sweep, pair, kind)}, within noise.{_then(needed)}"
     )
     return [Step(why, _again(sweep, (better, worse), needed))]
 
@@ -116,8 +123,8 @@ def _needed(sweep: Sweep, pair: Pair, seeds: int) -> int | None:
     return seeds_to_settle(pair.difference, reach, seeds, len(sweep.ranked)) if finite(reach) and reach else None
 
 
-def _amount(pair: Pair, figure: str) -> str:
-    return f"{abs(pair.difference):.2g} {UNITS[figure]}".strip()
+def _amount(sweep: Sweep, pair: Pair, figure: str) -> str:
+    return f"{abs(pair.difference):.2g} {units(sweep.experiment)[figure]}".strip()
 
 
 def _then(needed: int) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from analysis.goal import UNITS, goal
+from analysis.goal import goal, units
 from analysis.html import Html, join, paragraphs, table, tag
 from analysis.load import Sweep
 from steerheal.live import figure, params_text
@@ -82,13 +82,13 @@ def race_in_words(sweep: Sweep) -> list[str]:
     said.append(
         f"A winner is picked for its luck as well, so trial {row['trial']} ran again on seeds that decided nothing "
         f"({', '.join(map(str, row['fresh']))}): {again['verdict']}, {_figures(again)}, against "
-        f"{_figures(row['summary'])} on the {len(row['ran'])} that it won on." + (_told(own) if own else "")
+        f"{_figures(row['summary'])} on the {len(row['ran'])} that it won on." + (_told(own, sweep.experiment) if own else "")
     )
     return said
 
 
-def _told(one: Curse) -> str:
-    amount = f"{abs(one.difference):.2g} {UNITS[one.figure]}".strip()
+def _told(one: Curse, experiment: str) -> str:
+    amount = f"{abs(one.difference):.2g} {units(experiment)[one.figure]}".strip()
     way = "less" if one.difference > 0 else "more"
     sure = {
         None: "; too few seeds say whether that is noise",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from analysis.goal import OTHER_UNITS, UNITS
+from analysis.goal import units
 from analysis.html import Html, paragraphs, table, tag
 from analysis.load import Sweep
 from analysis.words import real_differences
@@ -20,7 +20,7 @@ TALLIES |= {"steered": "canary_steered", "healed": "canary"}
 
 def differences(sweep: Sweep) -> Html | None:
     """Which paired differences between ranked trials are real, figure by figure; None without repeats."""
-    found, units = real_differences(sweep), UNITS | OTHER_UNITS.get(sweep.experiment, {})
+    found, counted = real_differences(sweep), units(sweep.experiment)
     if not found:
         return None
     rows = [
@@ -29,20 +29,20 @@ def differences(sweep: Sweep) -> Html | None:
             len(pairs),
             sum(pair.real for pair in pairs),
             sum(pair.equivalent for pair in pairs),
-            _told(pairs[0], name, units),
+            _told(pairs[0], name, counted),
         ]
         for name, pairs in found
     ]
     head = ("figure", "pairs", "shown to differ", "shown not to differ by much", "the clearest pair")
     real = [(name, pair) for name, pairs in found for pair in pairs if pair.real][: MOST_PAIRS + 1]
-    listed = [[name, f"{p.first} – {p.second}", *_span(p, name, units)] for name, p in real[:MOST_PAIRS]]
+    listed = [[name, f"{p.first} – {p.second}", *_span(p, name, counted)] for name, p in real[:MOST_PAIRS]]
     more = tag("p", "Only the first of them are listed.") if len(real) > MOST_PAIRS else None
     detail = table(
         ("figure", "trials", "difference", "interval", "unit"), listed, "Differences that are real", "ttnnt"
     )
     said = (
         "Two trials are shown to differ when the interval of their difference, paired seed by seed, excludes zero; "
-        f"not to differ by much when it lies within {MARGIN['gain']:g} {units['gain']} in gain, {MARGIN['coherence']:g} of "
+        f"not to differ by much when it lies within {MARGIN['gain']:g} {counted['gain']} in gain, {MARGIN['coherence']:g} of "
         f"coherence or {MARGIN['slope']:g} of slope. Between the two, more seeds are needed. All pairs of a figure "
         "are judged at once, so that 19 sweeps of 20 without any difference show none."
     )
@@ -50,14 +50,14 @@ def differences(sweep: Sweep) -> Html | None:
     return tag("div", tag("p", said), overview, detail if listed else None, more)
 
 
-def _span(pair: Pair, name: str, units: Mapping[str, str]) -> list[str]:
+def _span(pair: Pair, name: str, counted: Mapping[str, str]) -> list[str]:
     digits = 4 if name == "coherence" else 3
     bounds = f"{pair.low:+.{digits}f} to {pair.high:+.{digits}f}" if finite(pair.low) else "no bound"
-    return [f"{pair.difference:+.{digits}f}", bounds, units[name]]
+    return [f"{pair.difference:+.{digits}f}", bounds, counted[name]]
 
 
-def _told(pair: Pair, name: str, units: Mapping[str, str]) -> str:
-    difference, bounds, unit = _span(pair, name, units)
+def _told(pair: Pair, name: str, counted: Mapping[str, str]) -> str:
+    difference, bounds, unit = _span(pair, name, counted)
     return f"{pair.first} – {pair.second}: {difference} ({bounds}) {unit}".strip()
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from analysis.goal import UNITS, goal
+from analysis.goal import goal, units
 from analysis.load import Sweep
 from analysis.race import race_in_words
 from analysis.vignettes import ONE, SEVERAL, span, sweep_draws
@@ -169,10 +169,10 @@ def _front(sweep: Sweep) -> str:
 
 def _place(sweep: Sweep, number: int) -> str:
     row, parts = sweep.by_number[number], []
-    for name, digits, unit in (("gain", 2, " nats"), ("coherence", 4, "")):
+    for name, digits in (("gain", 2), ("coherence", 4)):
         error = row["summary"].get(f"{name}_se")
         own = f" ± {error:.{digits}f}" if finite(error) else ""
-        parts.append(f"{name} {row['summary'][name]:.{digits}f}{own}{unit}")
+        parts.append(f"{name} {row['summary'][name]:.{digits}f}{own} {units(sweep.experiment)[name]}".strip())
     return f"{', '.join(parts)}; {params_text(row['params'])}"
 
 
@@ -199,7 +199,7 @@ def _front_standing(sweep: Sweep) -> str:
 
 
 def _noise(sweep: Sweep) -> list[str]:
-    said = noise_in_words(sweep.rows)
+    said = noise_in_words(sweep.rows, sweep.experiment)
     return [said[0].upper() + said[1:] + "."] if said else []
 
 
@@ -219,7 +219,7 @@ def _shown(sweep: Sweep) -> str | None:
         clear = real[0]
         more, less = (clear.first, clear.second) if clear.difference > 0 else (clear.second, clear.first)
         least, most = sorted(abs(end) for end in (clear.low, clear.high))
-        amount = f"{abs(clear.difference):.2g} {UNITS[name]}".strip()
+        amount = f"{abs(clear.difference):.2g} {units(sweep.experiment)[name]}".strip()
         said.append(
             f"{len(real)} of {len(pairs)} pairs of trials really differ in {name}; the clearest: trial {more} has "
             f"{amount} more than trial {less} ({least:.2g} to {most:.2g})."

@@ -244,7 +244,7 @@ def _conclude(
         display.console.print(leaderboard(rows, order, tied=marks, objective=objective))
     for line in references_in_words(folder.records):
         display.say(line)
-    if noise := noise_in_words(rows):
+    if noise := noise_in_words(rows, sweep.space.experiment):
         display.say(noise)
     if rows and sweep.space.racing:
         for line in racing.in_words(rows, folder.records, sweep.space.seeds, objective):

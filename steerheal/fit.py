@@ -18,7 +18,7 @@ from steerheal.evaluation.protocol import ORDERS, Protocol
 from steerheal.experiments.belief import prompt_of
 from steerheal.generation.context import context_of, overflow
 from steerheal.healing.pairs import example_of, longest
-from steerheal.pair_sets import check_enough, kept_aside
+from steerheal.pair_sets import check_enough, kept_aside, system_of, under
 from steerheal.students.base import Base
 from steerheal.students.chat import prompt_ids
 from steerheal.trial_data import TrialData
@@ -32,6 +32,7 @@ def check_fit(space: Space, data: TrialData, base: Base) -> None:
     try:
         lengths = list(_lengths(space, data, base))
         _check_pairs(space, data, base)
+        _check_voice_prompt(space, data, base)
     except (TemplateError, ValueError, LookupError) as error:
         what = f"its chat template cannot hold the conversations of a trial ({error})"
         raise refusal(str(space.path), "model", what, "use an instruction-tuned model") from error
@@ -74,6 +75,20 @@ def _check_pairs(space: Space, data: TrialData, base: Base) -> None:
         check_enough(space, len(fit[0]) + voice.n_valid, f"{said} {len(fit[0]) + voice.n_valid}")
 
 
+def _check_voice_prompt(space: Space, data: TrialData, base: Base) -> None:
+    """The pairs that are measured on must fit the context under it, too."""
+    voice, context = space.settings.voice, context_of(base)
+    if not data.pairs or not voice.voice_prompt or context is None:
+        return
+    _, aside = kept_aside(data.pairs, voice.n_valid)
+    measured = [pair for pair in aside if len(example_of(base, pair).ids) <= longest(base, voice.max_pair_tokens)]
+    tokens, pair = max((len(example_of(base, under(voice.voice_prompt, pair)).ids), pair.id) for pair in measured)
+    if tokens > context:
+        what = f"under it the pair {pair} takes {tokens} tokens, the model's context is {context}"
+        remedy = f"shorten it by {tokens - context} tokens, or lower max_pair_tokens"
+        raise refusal(str(space.path), "settings.voice.voice_prompt", what, remedy)
+
+
 def _lengths(space: Space, data: TrialData, base: Base) -> Iterator[tuple[str, int, tuple[str, str] | None]]:
     """(which texts, tokens of the longest of their prompts, the setting that adds new tokens to them)."""
     persona, tokenizer = space.persona, base.tokenizer
@@ -81,12 +96,14 @@ def _lengths(space: Space, data: TrialData, base: Base) -> Iterator[tuple[str, i
     def longest(system: str, texts: Any) -> int:
         return max(len(prompt_ids(tokenizer, system, text)) for text in texts)
 
+    asked = space.settings.voice.voice_prompt
     yield "contexts", max(longest(side, data.contexts) for side in (persona.positive, persona.negative)), None
     yield "prompts", longest(persona.neutral, [p.text for p in data.prompts]), ("sample", "max_new_tokens")
     if space.settings.evaluate.canary_samples:
         texts, systems = [prompt.prompt for prompt in data.suite.prompts], [persona.neutral, *persona.prompts.values()]
+        systems.append("\n\n".join(filter(None, (asked, system_of(data.pairs)))))
         yield "canaries", max(longest(system, texts) for system in systems), ("sample", "max_new_tokens")
-    systems = [None, *persona.prompts.values()]
+    systems = [None, *persona.prompts.values(), asked]
     for belief, system in _instilling(space, data):
         systems.append(system)
         texts = [prompt.prompt for prompt in suite_of(belief, data.suite).prompts]
@@ -94,8 +111,8 @@ def _lengths(space: Space, data: TrialData, base: Base) -> Iterator[tuple[str, i
     protocol = Protocol.of(tokenizer, data.instrument)
     # The longest alone, since a system prompt adds the same to each.
     worst = max(data.vignettes, key=lambda vignette: len(tokenizer(vignette.text).input_ids)).text
-    asked = (protocol.prompt(worst, order, system) for order in ORDERS for system in systems)
-    tokens = max(map(len, asked)) + len(protocol.suffix_ids)
+    prompts = (protocol.prompt(worst, order, system) for order in ORDERS for system in systems)
+    tokens = max(map(len, prompts)) + len(protocol.suffix_ids)
     yield "vignettes", tokens, ("evaluate", "think_tokens")
 
 

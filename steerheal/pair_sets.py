@@ -49,6 +49,15 @@ def system_of(pairs: Sequence[Conversation]) -> str:
     return max(set(systems), key=lambda text: (systems.count(text), text)) if 2 * len(systems) > len(pairs) else ""
 
 
+def under(prompt: str | None, pair: Conversation) -> Conversation:
+    """The pair with a system prompt before whatever it has."""
+    if not prompt:
+        return pair
+    (role, first), *rest = pair.messages
+    head = (("system", f"{prompt}\n\n{first}"), *rest) if role == "system" else (("system", prompt), (role, first), *rest)
+    return Conversation(pair.id, head)
+
+
 def check_pairs(space: Space, pairs: Sequence[Conversation], suite: Suite) -> None:
     """Refuse a pair or an id that is there twice, a novel canary that is a pair's prompt, and more pairs than there are.
 

@@ -22,6 +22,8 @@ Row = Mapping[str, Any]
 COMPARED = 400
 # Trials that a noise floor may be taken from: a wreck's figures vary for other reasons.
 SOUND = ("ok", "weak", "broad", "no-op", "wrong way")
+# What an experiment's gain is counted in.
+GAINED = {"steer": "nats of trait", "voice": "nats per token", "belief": "of adoption"}
 # Seeds for which the noise of a single configuration is told.
 USUAL_SEEDS = 3
 
@@ -126,7 +128,7 @@ def references_in_words(records: Sequence[Row]) -> list[str]:
     return [f"to compare with: {'; '.join(told)}"] if told else []
 
 
-def noise_in_words(rows: Sequence[Row]) -> str | None:
+def noise_in_words(rows: Sequence[Row], experiment: str = "steer") -> str | None:
     """The noise floor of a sweep with repeats, as one line; None without repeats.
 
     With one configuration: what two of them at three seeds each would have to differ by.
@@ -142,7 +144,8 @@ def noise_in_words(rows: Sequence[Row]) -> str | None:
     repeats = max(len(row["summary"].get("judged") or {}) for row in sound)
     alone = len(sound) == 1
     seeds, among = (USUAL_SEEDS, 2) if alone else (repeats, len(sound))
+    unit = GAINED[experiment]
     return (
-        f"noise between seeds ({trait.df} degrees of freedom): {trait.sd:.2g} nats of trait, "
-        f"{1000 * coherence.sd:.2g} millinats of coherence; {in_words(trait, coherence, seeds, among)}"
+        f"noise between seeds ({trait.df} degrees of freedom): {trait.sd:.2g} {unit}, "
+        f"{1000 * coherence.sd:.2g} millinats of coherence; {in_words(trait, coherence, seeds, among, unit)}"
     )

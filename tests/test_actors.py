@@ -1,8 +1,5 @@
-"""Single flight, leases, coalescing, and what happens when processes die. The worker is arithmetic, Ray is
-real.
-"""
+"""Single flight, coalescing, and what happens when processes die. The worker is arithmetic, Ray is real."""
 
-import asyncio
 import os
 import random
 import signal
@@ -12,9 +9,9 @@ import threading
 import time
 from collections import Counter
 from functools import partial
-from pathlib import Path
 
 import pytest
+from actor_jobs import PATHS, collect, extract, forget, ran, trap
 from fakes import load_fake
 from small import write_space
 
@@ -22,11 +19,9 @@ from steerheal.actors import watch
 from steerheal.actors.cluster import Cluster
 from steerheal.actors.stages import RENEW_SECONDS, Handles, RayStages
 from steerheal.actors.store_actor import LEASE_SECONDS, StoreActor
-from steerheal.config import Dose, Filter, Sample
-from steerheal.config.sources import Kind, Resources
+from steerheal.config.sources import Resources
 from steerheal.config.space import load_space
-from steerheal.errors import StageError, StoreAway, UserError
-from steerheal.jobs import Collect, Extract, Prompt, Steering
+from steerheal.errors import StageError, StoreAway
 from steerheal.loop import run_trial
 from steerheal.store import FolderStore
 from steerheal.trial_data import load_data
@@ -34,32 +29,6 @@ from steerheal.trial_data import load_data
 from ray.exceptions import ActorUnavailableError
 
 import ray  # isort: skip (after steerheal.actors, which sets what Ray reads on import)
-
-
-# Ray's processes find this module and the fakes.
-PATHS = {"PYTHONPATH": os.pathsep.join(sys.path)}
-
-
-def collect(number, dose=0.5):
-    prompts = (Prompt("p", "Hello?"),)
-    return Collect("fake", (), Steering("v", dose), "", prompts, number, 0, Sample(), Dose(), Filter())
-
-
-def extract(text):
-    return Extract("fake", (), text, "negative", ("context",), None, "mean_diff")
-
-
-def ran(root, job):
-    return len(list((root / "ran").glob(f"{job.stage}-{job.key}-*")))
-
-
-def trap(root, stage, text):
-    (root / "traps").mkdir(exist_ok=True)
-    (root / "traps" / stage).write_text(text)
-
-
-def forget(root, stage):
-    (root / "traps" / stage).unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="module")
@@ -75,67 +44,6 @@ def cluster(root):
     ) as cluster:
         assert cluster.fingerprint() == "fake"
         yield cluster
-
-
-class Crowd:
-    """Clients of a StoreActor in one event loop, each computing what it is told to."""
-
-    def __init__(self, root, **options):
-        self.actor = StoreActor(str(root), **options)
-        self.computed = Counter()
-
-    async def client(self, name, keys):
-        for key in keys:
-            ticket = await self.actor.acquire(key, "heal", name)
-            if ticket.compute:
-                self.computed[key] += 1
-                await asyncio.sleep(0)
-                result = self.actor.store.put(key, "heal", {"x": key.encode()}, {"key": key}, 0.0)
-                await self.actor.done(result)
-                ticket = await self.actor.acquire(key, "heal", name)
-            assert ticket.result.summary == {"key": key}
-
-
-def test_a_client_that_shows_no_life_is_replaced(tmp_path):
-    async def main():
-        crowd = Crowd(tmp_path, lease_seconds=0.2)
-        assert (await crowd.actor.acquire("ab", "heal", "dead")).compute
-        began = time.monotonic()
-        await asyncio.gather(crowd.client("one", ["ab"]), crowd.client("two", ["ab"]))
-        return crowd, time.monotonic() - began
-
-    crowd, waited = asyncio.run(main())
-    assert crowd.computed["ab"] == 1 and 0.1 < waited < 2
-
-
-def test_a_client_that_renews_keeps_its_lease(tmp_path):
-    async def main():
-        actor = StoreActor(str(tmp_path), lease_seconds=0.2)
-        await actor.acquire("ab", "heal", "slow")
-        waiter = asyncio.create_task(actor.acquire("ab", "heal", "waiter"))
-        for _ in range(8):
-            await asyncio.sleep(0.05)
-            await actor.renew("slow")
-            assert not waiter.done()
-        await actor.failed("ab", "no")
-        return await waiter
-
-    assert asyncio.run(main()).error == "no"
-
-
-def test_released_keys_go_to_the_next_in_line(tmp_path):
-    async def main():
-        actor = StoreActor(str(tmp_path))
-        await actor.acquire("ab", "heal", "first")
-        waiter = asyncio.create_task(actor.acquire("ab", "heal", "second"))
-        await asyncio.sleep(0.01)
-        await actor.release(["ab"], "stranger")
-        await asyncio.sleep(0.01)
-        assert not waiter.done()
-        await actor.release(["ab"], "first")
-        return await waiter
-
-    assert asyncio.run(main()).compute
 
 
 def test_ten_clients_of_200_keys_each(cluster, root):
@@ -361,52 +269,3 @@ def test_artefacts_lie_in_the_store(cluster, root):
     assert FolderStore(root / "store").get(result.key).summary == result.summary
 
 
-def refuse(device):
-    raise UserError("model: no such model; check the name")
-
-
-def spread(root):
-    """One kind per actor, generation twice, all without a GPU; then a shared GPU, which this machine may not
-    have.
-    """
-    resources = Resources(placement="spread", concurrent=1, generation=Kind(replicas=2))
-    with Cluster(resources, partial(load_fake, root), f"{root}/store") as cluster:
-        assert cluster.fingerprint() == "fake" and len(cluster.stage_actors) == 4
-        assert len(set(cluster.handles.stages["collect"])) == 2 and len(cluster.handles.stages["heal"]) == 1
-        jobs = [collect(number) for number in range(6)]
-        assert [result.key for result in RayStages(cluster.handles, "t").run(jobs)] == [
-            job.key for job in jobs
-        ]
-        batches = (Path(root) / "batches.txt").read_text().split("\n")
-        assert sum(int(line.split()[1]) for line in batches if line) == 6 and len(batches) > 2
-        assert {cluster.handles.actor("collect", turn) for turn in (1, 2)} == set(cluster.handles.stages["collect"])
-    with Cluster(Resources(placement="gpu", concurrent=1), partial(load_fake, root), f"{root}/store"):
-        pass
-
-
-def in_own_process(code, *arguments):
-    """One driver has one Ray, so other clusters are other processes'."""
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(command, env=os.environ | PATHS, capture_output=True, text=True, timeout=120)
-
-
-def test_a_model_that_cannot_be_loaded_is_one_line(root):
-    code = (
-        "import sys; from steerheal.actors.cluster import Cluster\n"
-        "from steerheal.config.sources import Resources\n"
-        "from test_actors import refuse\n"
-        "with Cluster(Resources(concurrent=1), refuse, sys.argv[1]) as cluster: cluster.fingerprint()\n"
-    )
-    done = in_own_process(code, root / "none")
-    assert (
-        done.stderr.strip().splitlines()[-1]
-        == "steerheal.errors.UserError: model: no such model; check the name"
-    )
-
-
-def test_kinds_on_their_own_actors_with_replicas(tmp_path):
-    done = in_own_process("import sys; from test_actors import spread; spread(sys.argv[1])", tmp_path)
-    last = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else ""
-    assert (
-        last.startswith("steerheal.errors.UserError: resources.placement: gpu needs") or done.returncode == 0
-    ), done.stderr

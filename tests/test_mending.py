@@ -1,10 +1,11 @@
 """A damaged artefact falls back to the rounds before it: it alone is computed again, and the rest is as it was."""
 
-import json
-
 import pytest
+import torch
 from fakes import FakeWorker
+from safetensors.torch import load_file
 from small import write_space
+from soak.invariants import different
 
 from steerheal.config.space import load_space
 from steerheal.errors import ArtefactLost
@@ -123,18 +124,21 @@ def test_what_the_trial_has_not_made_itself_is_not_made_up():
 
 
 def test_the_second_of_three_rounds_of_a_real_trial(tmp_path, capsys):
-    """On the built-in model: round 2's adapter is damaged after the trial, which then runs again."""
+    """On the built-in model: round 2's adapter is damaged after the trial, which then runs again. Sums in another order,
+    as where memory is aligned otherwise, may differ in the last bit.
+    """
     space = "search_spaces/quick.yaml"
     before = run_one(space, {"reg": "nll"}, REAL, tmp_path)["records"]
     assert [record["outcome"] for record in before] == ["ok"] * 3
     key = before[1]["keys"]["heal"]
     (weights,) = tmp_path.glob(f"*/{key}/adapter_model.safetensors")
-    whole = weights.read_bytes()
+    whole = load_file(weights)
     flip(weights)
     capsys.readouterr()
     after = run_one(space, {"reg": "nll"}, REAL, tmp_path)["records"]
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("store: ")]
     assert key in line and "adapter_model.safetensors: its digest differs" in line and "computed again" in line
     assert [name for record in after for name, hit in record["hits"].items() if not hit] == ["heal"]
-    assert not after[1]["hits"]["heal"] and weights.read_bytes() == whole
-    assert json.dumps(figures(after)) == json.dumps(figures(before))
+    assert not after[1]["hits"]["heal"]
+    torch.testing.assert_close(load_file(weights), whole, rtol=0, atol=1e-6)
+    assert list(different(figures(before), figures(after), "records")) == []

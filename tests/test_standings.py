@@ -65,6 +65,12 @@ def test_the_noise_of_one_configuration_is_told_for_three_seeds():
     assert "at 3 seeds among 4 configurations" in noise_in_words(CLEAR)
 
 
+def test_noise_is_told_in_what_an_experiment_counts():
+    belief, voice = (noise_in_words(CLEAR, experiment) for experiment in ("belief", "voice"))
+    assert "nats" not in belief.replace("millinats of coherence", "") and "of adoption" in belief
+    assert "nats per token" in voice and "nats of trait" not in voice
+
+
 def test_ties_under_a_coherence_are_of_gain_among_those_that_have_it():
     rows = [
         row(0, (2.0, 2.1, 1.9), -0.02),

@@ -204,3 +204,7 @@ def test_a_file_whose_pairs_are_too_long_for_the_space_is_refused_when_the_model
     space = load_space(ROOT / "search_spaces" / "voice.yaml", ["max_pair_tokens=5"])
     with pytest.raises(UserError, match="settings.voice.max_pair_tokens: 96 pairs .* none to measure on; raise"):
         check_fit(space, load_data(space), builtin)
+    space = load_space(ROOT / "search_spaces" / "voice.yaml", [f"voice_prompt={'You are an old sailor. ' * 340}"])
+    what = "settings.voice.voice_prompt: under it the pair .* tokens, the model's context is 2048; shorten it by"
+    with pytest.raises(UserError, match=what):
+        check_fit(space, load_data(space), builtin)

@@ -1,12 +1,13 @@
 """Ray for one sweep: started on loopback with token authentication, the shared actors placed, everything
 ended after.
 
-Placements: `process`, all kinds in one actor, on the CPU or a GPU, and `processes` such actors; `gpu`, one actor per kind, sharing one
-GPU; `spread`, one kind per GPU, with replicas. RAY_ADDRESS joins a cluster that is already there instead.
+Placements: `process`, all kinds in one actor, on the CPU or a GPU, and `processes` such actors; `gpu`, one actor per
+kind, sharing one GPU; `spread`, one kind per GPU, with replicas. RAY_ADDRESS joins a cluster that is already there instead.
 """
 
 import contextlib
 import logging
+import math
 import os
 import shlex
 import sys
@@ -45,6 +46,18 @@ OBJECT_STORE_BYTES = 256 * 2**20
 WORKERS = {"py_executable": shlex.quote(sys.executable), "env_vars": {"PL_DISABLE_FORK": "1"}}
 
 Loader = Callable[[str], Worker]
+
+
+def joined() -> bool:
+    """Whether the sweep runs in a cluster that was there before."""
+    return bool(os.environ.get("RAY_ADDRESS"))
+
+
+def trial_cpus() -> float:
+    """What a trial's process takes. One's own cluster has a logical CPU for each that may run at once; in a cluster that
+    is joined they take little, so that an actor whose node is lost finds room beside them on another.
+    """
+    return 0.1 if joined() else 1.0
 
 
 class Cluster:
@@ -109,7 +122,7 @@ class Cluster:
 
     def _process_cpus(self) -> float:
         """Of one of the processes: its share of this machine, or in a cluster, whose nodes it shares, what is asked for."""
-        if os.environ.get("RAY_ADDRESS"):
+        if joined():
             return max(getattr(self.resources, name).cpus for name in KINDS)
         return float(max(1, (os.cpu_count() or 1) // self.resources.processes))
 
@@ -180,7 +193,8 @@ def _name(name: str, number: int, kind: Kind) -> str:
 def _check_cpus(kinds: Sequence[Kind]) -> None:
     """Refuse what Ray would let wait for ever: actors that no node holds, or no CPU left for a trial."""
     nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
-    largest, wanted = max(kind.cpus for kind in kinds), 1 + sum(kind.cpus * kind.replicas for kind in kinds)
+    largest = max(kind.cpus for kind in kinds)
+    wanted = trial_cpus() + sum(kind.cpus * kind.replicas for kind in kinds)
     if largest > max(nodes) or wanted > sum(nodes):
         raise UserError(
             f"resources: {wanted:g} CPUs are needed, {largest:g} of them on one node; the cluster has "
@@ -199,11 +213,10 @@ def start_ray(resources: Resources) -> None:
     placed = sum(kind.cpus * kind.replicas for kind in kinds)
     if resources.placement == "process":
         placed = max(os.cpu_count() or 1, resources.processes)
-    # Logical CPUs: every trial's process takes one, although it mostly waits.
     with _own_process_groups():
         ray.init(
             address="local",
-            num_cpus=int(placed + 0.999) + resources.concurrent,
+            num_cpus=math.ceil(placed) + resources.concurrent,
             include_dashboard=False,
             object_store_memory=OBJECT_STORE_BYTES,
             runtime_env=WORKERS,

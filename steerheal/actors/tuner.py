@@ -1,8 +1,9 @@
 """Ray Tune around a sweep: its trials are Tune trials, its stopping and searching are the sweep's own.
 
 Tune keeps no state that a later run needs (the records, the study and the stage store do), so it works in a
-temporary folder beside them, which goes with it. Tune is given trials by number, ahead of time, so that a process that has finished one takes
-the next; what a trial's settings are it learns through the store actor, once the search has proposed them.
+temporary folder beside them, which goes with it. Tune is given trials by number, ahead of time, so that a process that
+has finished one takes the next; what a trial's settings are it learns through the store actor, once the search has
+proposed them. Where CPUs do not count out how many trials run, in a cluster that is joined, none are given ahead.
 """
 
 import json
@@ -21,6 +22,7 @@ from ray.exceptions import RayActorError
 from ray.tune.execution import class_cache
 from ray.tune.search import Searcher
 
+from steerheal.actors.cluster import joined, trial_cpus
 from steerheal.actors.stages import Handles
 from steerheal.actors.trial import PAYLOAD, trial_function
 from steerheal.leftovers import PART
@@ -63,11 +65,13 @@ class Outside:
 
 
 class CourseSearcher(Outside, Searcher):
-    """Tune's side of a `Course`. `post(number, settings)` tells the trials their settings."""
+    """Tune's side of a `Course`. `post(number, settings)` tells the trials their settings; Tune is given at most `most`
+    trials at once.
+    """
 
-    def __init__(self, course: Course, post: Callable[[int, str], Any], concurrent: int):
+    def __init__(self, course: Course, post: Callable[[int, str], Any], most: int):
         super().__init__()
-        self.course, self.post, self.most = course, post, 2 * concurrent
+        self.course, self.post, self.most = course, post, most
         self.left = course.unfinished()
         self.numbers: dict[str, int] = {}
         self._post_ready()
@@ -132,9 +136,9 @@ def run(course: Course, handles: Handles, shared: Any, concurrent: int, folder: 
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(concurrent)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     logging.getLogger("ray.train").setLevel(logging.CRITICAL)
-    searcher = CourseSearcher(course, partial(_post, handles), concurrent)
+    searcher = CourseSearcher(course, partial(_post, handles), concurrent if joined() else 2 * concurrent)
     trainable = tune.with_resources(
-        tune.with_parameters(trial_function, handles=handles, shared=shared), {"cpu": 1}
+        tune.with_parameters(trial_function, handles=handles, shared=shared), {"cpu": trial_cpus()}
     )
     with tempfile.TemporaryDirectory(dir=folder.resolve(), prefix=PART) as scratch:
         tune.Tuner(

@@ -9,6 +9,7 @@ from steerheal.errors import UserError
 from steerheal.healing.examples import Example
 from steerheal.healing.pairs import example_of, longest
 from steerheal.jobs import Conversation
+from steerheal.pair_sets import under
 from steerheal.students.base import Base, Plan
 from steerheal.students.batching import batches, pad, sight_of
 from steerheal.students.rows import GroupedAdapters, Student
@@ -43,21 +44,13 @@ def likelihood(
 def _rows(base: Base, task: LikelihoodTask) -> list[tuple[dict, Example]]:
     made = []
     for conversation in task.conversations:
-        example = example_of(base, _asked(conversation, task.system))
+        example = example_of(base, under(task.system, conversation))
         # Whether a response counts must not depend on the system prompt that it is scored under.
         if len(example_of(base, conversation).ids) <= longest(base, task.max_tokens):
             made.append(({"id": conversation.id, "tokens": len(example.completion)}, example))
     if not made:
         raise UserError(f"all {len(task.conversations)} pairs are longer than {task.max_tokens} tokens; shorten them")
     return made
-
-
-def _asked(conversation: Conversation, system: str | None) -> Conversation:
-    if not system:
-        return conversation
-    (role, first), *rest = conversation.messages
-    head = (("system", f"{system}\n\n{first}"), *rest) if role == "system" else (("system", system), (role, first), *rest)
-    return Conversation(conversation.id, head)
 
 
 @torch.inference_mode()

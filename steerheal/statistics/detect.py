@@ -68,12 +68,12 @@ def seeds_to_settle(difference: float, reach: float, seeds: int, configurations:
     return next((n for n in SEED_COUNTS if n > seeds and smallest_detectable(sd, n) <= abs(difference)), None)
 
 
-def in_words(trait: Noise, coherence: Noise, seeds: int, configurations: int = 2) -> str:
-    """The noise floor as one sentence: trait in nats, coherence in millinats (thousandths)."""
-    nats = least_significant(trait, seeds, configurations, "gain")
+def in_words(trait: Noise, coherence: Noise, seeds: int, configurations: int = 2, unit: str = "nats of trait") -> str:
+    """The noise floor as one sentence: trait in its `unit`, coherence in millinats (thousandths)."""
+    least = least_significant(trait, seeds, configurations, "gain")
     milli = 1000 * least_significant(coherence, seeds, configurations, "coherence")
     among = "" if configurations == 2 else f" among {configurations} configurations"
     return (
-        f"differences below {nats:.2g} nats of trait or {milli:.2g} millinats of coherence cannot be told "
+        f"differences below {least:.2g} {unit} or {milli:.2g} millinats of coherence cannot be told "
         f"from noise at {seeds} seeds{among}"
     )
