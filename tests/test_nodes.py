@@ -133,6 +133,7 @@ def test_nodes_are_lost_and_added_during_a_sweep(nodes, tmp_path):
     wait_for(lambda: hosts(added, "StageActor") and hosts(added, "ImplicitFunc"))
     code, printed = sweep.wait(120), (tmp_path / "printed").read_text()
     assert code == 0, printed
+    assert not [row["message"] for row in folder.trials if row["message"]], printed
     space = load_space(path, SETS)
     assert [[row["params"], row["summary"]] for row in folder.trials] == json.loads(json.dumps(list(expected(space, out))))
     assert {run.info.status for run in mlflow_runs(out)[1]} == {"FINISHED"}

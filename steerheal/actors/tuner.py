@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -32,7 +33,7 @@ from steerheal.leftovers import PART
 class_cache.ENV_VARS_TO_PROPAGATE = set()
 
 # How often a trial's process may die before the trial counts as failed. It computes nothing, so what ends it is
-# its surroundings.
+# its surroundings. Tune's own retries give up at once when a node takes a reused process with it.
 MAX_DEATHS = 10
 
 
@@ -74,6 +75,7 @@ class CourseSearcher(Outside, Searcher):
         self.course, self.post, self.most = course, post, most
         self.left = course.unfinished()
         self.numbers: dict[str, int] = {}
+        self.deaths: Counter[int] = Counter()
         self._post_ready()
 
     def _post_ready(self) -> None:
@@ -82,9 +84,9 @@ class CourseSearcher(Outside, Searcher):
 
     def suggest(self, trial_id: str) -> dict | str | None:
         """The next trial: its number."""
-        if self.course.stopping or not self.left:
+        if self.course.stopping or not (self.left or self.numbers):
             return Searcher.FINISHED
-        if len(self.numbers) >= self.most:
+        if not self.left or len(self.numbers) >= self.most:
             return None
         self.numbers[trial_id] = self.left.pop(0)
         return {"trial": self.numbers[trial_id]}
@@ -95,10 +97,16 @@ class CourseSearcher(Outside, Searcher):
             self.course.heard(self.numbers[trial_id], json.loads(result[PAYLOAD]))
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
-        """The end of a trial, good or bad."""
-        if (number := self.numbers.pop(trial_id, None)) is not None:
-            self.course.ended(number, error)
-            self._post_ready()
+        """The end of a trial, good or bad; one whose process has died is begun again."""
+        number = self.numbers.pop(trial_id, None)
+        if number is None:
+            return
+        self.deaths[number] += error
+        if error and self.deaths[number] <= MAX_DEATHS and not self.course.stopping:
+            self.left.insert(0, number)
+            return
+        self.course.ended(number, error)
+        self._post_ready()
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the study is in its own storage."""
@@ -143,14 +151,11 @@ def run(course: Course, handles: Handles, shared: Any, concurrent: int, folder: 
     with tempfile.TemporaryDirectory(dir=folder.resolve(), prefix=PART) as scratch:
         tune.Tuner(
             trainable,
-            tune_config=tune.TuneConfig(
-                search_alg=searcher, num_samples=len(searcher.left), reuse_actors=True
-            ),
+            tune_config=tune.TuneConfig(search_alg=searcher, num_samples=-1, reuse_actors=True),
             run_config=tune.RunConfig(
                 name="sweep",
                 storage_path=scratch,
                 verbose=0,
                 stop=CourseStopper(course),
-                failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
             ),
         ).fit()
