@@ -25,9 +25,11 @@ from steerheal.store import Store
 
 # So many deaths in a row, with no job finished in between, are no single job's fault.
 MOST_DEATHS = 10
-# A batch starts when no request has come for the first time, or after the second in any case.
+# A batch starts when no request has come for this long, or for this share of what the stage's last batch took: one that
+# a job missed by a moment is as long again. After so many times that it starts in any case.
 LINGER_SECONDS = 0.25
-MOST_LINGER_SECONDS = 2.0
+LINGER_SHARE = 0.02
+MOST_LINGERS = 8
 
 
 class Worker(Protocol):
@@ -73,6 +75,7 @@ class StageActor:
         self.store_actor = ray.get_actor(store_actor)
         self.queues: dict[str, deque[Waiting]] = {}
         self.answers: dict[str, asyncio.Future] = {}
+        self.took: dict[str, float] = {}
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute")
         self.busy: asyncio.Task | None = None
         self.node = ray.get_runtime_context().get_node_id()
@@ -140,10 +143,11 @@ class StageActor:
             await self._linger()
             batch = self._next_batch()
             await self._announce([waiting.key for waiting in batch])
-            loop = asyncio.get_running_loop()
+            loop, began = asyncio.get_running_loop(), time.monotonic()
             outcomes = await loop.run_in_executor(
                 self.thread, self._compute, [waiting.job for waiting in batch]
             )
+            self.took[batch[0].job.stage] = time.monotonic() - began
             for waiting, outcome in zip(batch, outcomes, strict=True):
                 self.answers.pop(waiting.key)
                 waiting.answer.set_result(outcome)
@@ -154,11 +158,13 @@ class StageActor:
         them.
         """
         began, before = time.monotonic(), 0
+        took = max(self.took.get(stage, 0.0) for stage, queue in self.queues.items() if queue)
+        quiet = max(self.linger, LINGER_SHARE * took)
         while before < (waiting := sum(map(len, self.queues.values()))) < self.pack:
-            if time.monotonic() - began > MOST_LINGER_SECONDS:
+            if time.monotonic() - began > MOST_LINGERS * quiet:
                 return
             before = waiting
-            await asyncio.sleep(self.linger)
+            await asyncio.sleep(quiet)
 
     async def _announce(self, keys: list[str]) -> None:
         """Before a batch may kill this process, its jobs are written down elsewhere."""
