@@ -3,10 +3,11 @@
 import json
 
 import pytest
-from ray.tune.search import Searcher
 
 from steerheal.actors.trial import PAYLOAD
 from steerheal.actors.tuner import MAX_DEATHS, CourseSearcher
+
+from ray.tune.search import Searcher  # isort: skip (after steerheal.actors, which sets what Ray reads on import)
 
 
 class Course:
