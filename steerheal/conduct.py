@@ -85,7 +85,7 @@ def conduct(
             sweep = _prepare(space, folder, store, display, about)
             with _in_use(store), display, _signals(sweep, display), _polling(cluster, sweep):
                 while sweep.begin():
-                    tuner.run(sweep, cluster.handles, Shared(data, model), space.resources.concurrent, folder.path)
+                    tuner.run(sweep, cluster.store, Shared(data, model), space.resources.concurrent, folder.path)
                     if left := sweep.unfinished():
                         sweep.stop(f"{len(left)} trials ended without a result")
             counts = cluster.snapshot()

@@ -43,7 +43,7 @@ class FakeWorker:
 
     def run_batch(self, jobs: Sequence[Job]) -> list[Result | Exception]:
         """One batch."""
-        (self.root / "batches.txt").open("a").write(f"{jobs[0].stage} {len(jobs)}\n")
+        (self.root / "batches.txt").open("a").write(f"{jobs[0].stage} {len(jobs)} {os.getpid()}\n")
         return [self._run(job) for job in jobs]
 
     def export(self, student, bands=None) -> dict[str, bytes]:

@@ -17,7 +17,7 @@ from small import write_space
 
 from steerheal.actors import watch
 from steerheal.actors.cluster import Cluster
-from steerheal.actors.stages import RENEW_SECONDS, Handles, RayStages
+from steerheal.actors.stages import RENEW_SECONDS, RayStages
 from steerheal.actors.store_actor import LEASE_SECONDS, StoreActor
 from steerheal.config.sources import Resources
 from steerheal.config.space import load_space
@@ -53,7 +53,7 @@ def test_ten_clients_of_200_keys_each(cluster, root):
 
     def client(number):
         order = random.Random(number).sample(jobs, len(jobs))
-        stages = RayStages(cluster.handles, f"client {number}")
+        stages = RayStages(cluster.store, f"client {number}")
         for first in range(0, 200, 20):
             some = order[first : first + 20]
             if [result.key for result in stages.run(some)] != [job.key for job in some]:
@@ -72,22 +72,22 @@ def test_ten_clients_of_200_keys_each(cluster, root):
 
 
 @ray.remote(num_cpus=0, max_retries=0)
-def a_client_that_is_killed(handles, job):
+def a_client_that_is_killed(store, job):
     """Its trial's process ends while its job is computed."""
     threading.Timer(1.0, os._exit, (9,)).start()
-    RayStages(handles, "killed").run([job])
+    RayStages(store, "killed").run([job])
 
 
 def test_a_killed_client_is_replaced_and_its_job_runs_once(cluster, root):
     assert LEASE_SECONDS + RENEW_SECONDS < 30
     actor = ray.remote(StoreActor).options(num_cpus=0, max_concurrency=1000).remote(str(root / "store"), 2.0)
-    handles = Handles(actor, cluster.handles.stages)
+    ray.get(actor.serve.remote(cluster.serving))
     trap(root, "collect", "sleep 3")
     job = collect(600)
-    killed = a_client_that_is_killed.remote(handles, job)
+    killed = a_client_that_is_killed.remote(actor, job)
     while not ray.get(actor.snapshot.remote())["clients"]:
         time.sleep(0.05)
-    (result,) = RayStages(handles, "next").run([job])
+    (result,) = RayStages(actor, "next").run([job])
     forget(root, "collect")
     with pytest.raises(ray.exceptions.RayError):
         ray.get(killed)
@@ -97,9 +97,9 @@ def test_a_killed_client_is_replaced_and_its_job_runs_once(cluster, root):
 def test_a_store_that_is_away_is_no_outcome_of_a_trial(cluster, root):
     trap(root, "extract", "away")
     with pytest.raises(StoreAway, match="^store: far away: No space left on device, for 900 s$"):
-        RayStages(cluster.handles, "t").run([extract("away"), collect(700)])
+        RayStages(cluster.store, "t").run([extract("away"), collect(700)])
     forget(root, "extract")
-    assert [result.hit for result in RayStages(cluster.handles, "u").run([extract("away")])] == [False]
+    assert [result.hit for result in RayStages(cluster.store, "u").run([extract("away")])] == [False]
 
 
 def test_a_lost_artefact_is_computed_again_under_a_trial_that_runs(cluster, root, tmp_path):
@@ -114,7 +114,7 @@ def test_a_lost_artefact_is_computed_again_under_a_trial_that_runs(cluster, root
             (folder / "manifest.json").unlink()
 
     cluster.snapshot()
-    stages = RayStages(cluster.handles, "mending")
+    stages = RayStages(cluster.store, "mending")
     records = run_trial(trial, load_data(space), "fake", stages, report)["records"]
     assert [record["outcome"] for record in records] == ["ok", "ok"]
     again = [path.name for path in (root / "ran").glob(f"heal-{lost[0]}-*")]
@@ -125,10 +125,10 @@ def test_a_lost_artefact_is_computed_again_under_a_trial_that_runs(cluster, root
 
 def test_order_is_kept_and_equal_jobs_run_once(cluster, root):
     jobs = [collect(3), collect(1), collect(3), extract("a"), collect(2)]
-    results = RayStages(cluster.handles, "t").run(jobs)
+    results = RayStages(cluster.store, "t").run(jobs)
     assert [result.key for result in results] == [job.key for job in jobs]
     assert all(ran(root, job) == 1 for job in jobs)
-    again = RayStages(cluster.handles, "u").run(jobs)
+    again = RayStages(cluster.store, "u").run(jobs)
     assert all(result.hit for result in again)
     assert all(ran(root, job) == 1 for job in jobs)
 
@@ -137,7 +137,7 @@ def test_jobs_of_different_clients_share_batches(cluster, root):
     trap(root, "collect", "sleep 0.5")
     (root / "batches.txt").write_text("")
     threads = [
-        threading.Thread(target=RayStages(cluster.handles, f"c{number}").run, args=([collect(100 + number)],))
+        threading.Thread(target=RayStages(cluster.store, f"c{number}").run, args=([collect(100 + number)],))
         for number in range(8)
     ]
     for thread in threads:
@@ -152,10 +152,10 @@ def test_jobs_of_different_clients_share_batches(cluster, root):
 def test_a_failure_reaches_only_its_client(cluster, root):
     trap(root, "extract", "fail")
     with pytest.raises(StageError, match="told to fail"):
-        RayStages(cluster.handles, "bad").run([extract("bad"), collect(50)])
-    assert RayStages(cluster.handles, "good").run([collect(50)])[0].hit
+        RayStages(cluster.store, "bad").run([extract("bad"), collect(50)])
+    assert RayStages(cluster.store, "good").run([collect(50)])[0].hit
     forget(root, "extract")
-    assert not RayStages(cluster.handles, "later").run([extract("bad")])[0].hit
+    assert not RayStages(cluster.store, "later").run([extract("bad")])[0].hit
 
 
 def test_a_killed_stage_actor_comes_back_and_the_job_is_done(cluster, root):
@@ -164,7 +164,7 @@ def test_a_killed_stage_actor_comes_back_and_the_job_is_done(cluster, root):
     jobs = [collect(200 + number) for number in range(3)]
     threading.Timer(1.0, os.kill, (pid, 9)).start()
     threading.Timer(1.5, forget, (root, "collect")).start()
-    results = RayStages(cluster.handles, "t").run(jobs)
+    results = RayStages(cluster.store, "t").run(jobs)
     assert [result.key for result in results] == [job.key for job in jobs]
     assert ray.get(cluster.stage_actors[0].pid.remote()) != pid
 
@@ -182,14 +182,14 @@ def returned(actor, seconds=60):
 
 def test_a_job_that_kills_its_actor_is_given_up_and_others_go_on(cluster, root):
     trap(root, "extract", "die")
-    poison = RayStages(cluster.handles, "poison")
+    poison = RayStages(cluster.store, "poison")
     with pytest.raises(StageError, match="died 3 times under this job; the trial is given up"):
         poison.run([extract("poison")])
     forget(root, "extract")
     pid = returned(cluster.stage_actors[0])
     with pytest.raises(StageError, match="died 3 times"):
         poison.run([collect(301)])
-    assert RayStages(cluster.handles, "t").run([collect(300), extract("poison")])
+    assert RayStages(cluster.store, "t").run([collect(300), extract("poison")])
     assert ray.get(cluster.stage_actors[0].pid.remote()) == pid
 
 
@@ -197,9 +197,19 @@ def test_a_killed_actor_does_not_compute_again_what_it_had_stored(cluster, root)
     """It dies after storing, before anybody heard of it."""
     job = collect(310)
     trap(root, "collect", "die stored")
-    (result,) = RayStages(cluster.handles, "t").run([job])
+    (result,) = RayStages(cluster.store, "t").run([job])
     forget(root, "collect")
     assert result.key == job.key and result.hit and ran(root, job) == 1
+
+
+def watched_by_its_driver(cluster, jobs):
+    """Results of a trial while the driver looks after the cluster, as it does in a sweep."""
+    found = []
+    trial = threading.Thread(target=lambda: found.extend(RayStages(cluster.store, "t").run(jobs)))
+    trial.start()
+    while trial.is_alive():
+        cluster.snapshot()
+    return found
 
 
 def test_a_killed_store_actor_costs_a_wait(cluster, root):
@@ -207,10 +217,11 @@ def test_a_killed_store_actor_costs_a_wait(cluster, root):
     jobs = [collect(320 + number) for number in range(2)]
     place, *_ = ray.get(cluster.store.progress.remote())
     threading.Timer(1.0, os.kill, (place.pid, 9)).start()
-    results = RayStages(cluster.handles, "t").run(jobs)
+    results = watched_by_its_driver(cluster, jobs)
     forget(root, "collect")
     assert [result.key for result in results] == [job.key for job in jobs]
     assert all(ran(root, job) == 1 for job in jobs) and ray.get(cluster.store.progress.remote())[0] != place
+    assert watched_by_its_driver(cluster, [collect(322)]), "the one that was restarted learns who computes"
 
 
 def test_an_actor_that_hangs_is_named_and_in_the_end_started_anew(cluster, root, monkeypatch):
@@ -230,16 +241,16 @@ def test_an_actor_that_hangs_is_named_and_in_the_end_started_anew(cluster, root,
     while watched.place is None or watched.place.pid == pid or cluster.watch.worries:
         assert time.monotonic() < deadline
         cluster.watch.look()
-    assert RayStages(cluster.handles, "t").run([collect(330)])
+    assert RayStages(cluster.store, "t").run([collect(330)])
 
 
 @ray.remote(num_cpus=0)
-def a_trial(settings, data, handles):
+def a_trial(settings, data, store):
     """What a trial's process does, and what it has imported then."""
     import steerheal.actors.trial  # noqa: F401
     from steerheal.config import TrialConfig
 
-    summary = run_trial(TrialConfig.model_validate_json(settings), data, "fake", RayStages(handles, "trial"))
+    summary = run_trial(TrialConfig.model_validate_json(settings), data, "fake", RayStages(store, "trial"))
     return summary, sorted({"torch", "transformers", "peft"} & set(sys.modules))
 
 
@@ -248,7 +259,7 @@ def test_a_trial_runs_without_torch(cluster, tmp_path):
     trial = space.trial({"reg": "kl_rev", "lam": 0.5, "alpha": 0.5})
     code = "import sys, steerheal.actors.trial; print({'torch', 'transformers'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
-    summary, heavy = ray.get(a_trial.remote(trial.model_dump_json(), load_data(space), cluster.handles))
+    summary, heavy = ray.get(a_trial.remote(trial.model_dump_json(), load_data(space), cluster.store))
     assert summary["verdict"] == "ok" and heavy == []
 
 
@@ -265,7 +276,7 @@ def test_ray_listens_on_loopback_and_asks_for_a_token(cluster):
 
 
 def test_artefacts_lie_in_the_store(cluster, root):
-    (result,) = RayStages(cluster.handles, "t").run([collect(400)])
+    (result,) = RayStages(cluster.store, "t").run([collect(400)])
     assert FolderStore(root / "store").get(result.key).summary == result.summary
 
 

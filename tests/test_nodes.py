@@ -57,7 +57,7 @@ class Nodes:
         where = ["--head", f"--port={self.address.split(':')[1]}", "--include-dashboard=false"]
         where = [f"--address={self.address}"] if self.started else where
         common = ["--block", "--node-ip-address=127.0.0.1", "--disable-usage-stats", f"--num-cpus={cpus}"]
-        node = self._run("start", *where, *common, "--object-store-memory=100000000")
+        node = self._run("start", *where, *common, *words, "--object-store-memory=100000000")
         log = self.place / f"log{len(self.started)}"
         self.started.append(node)
         deadline = time.monotonic() + 60
@@ -110,18 +110,40 @@ def expected(space, out):
         yield params, {name: value for name, value in summary.items() if name != "records"}
 
 
-@pytest.mark.slow
-def test_nodes_are_lost_and_added_during_a_sweep(nodes, tmp_path):
-    nodes.start(0)
-    alive = [nodes.start(2) for _ in range(3)]
+def tune(nodes, tmp_path, *more):
+    """A sweep on the cluster, its folder, and where it says what it does."""
     path, out = write_space(tmp_path), tmp_path / "runs"
     (out / "traps").mkdir(parents=True)
     (out / "traps" / "heal").write_text("sleep 2")
     command = [sys.executable, str(TESTS / "fake_tune.py"), str(path), "--out", str(out)]
-    command += [word for one in SETS for word in ("--set", one)]
+    command += [word for one in (*SETS, *more) for word in ("--set", one)]
     with open(tmp_path / "printed", "w") as log:
         sweep = subprocess.Popen(command, env=nodes.env | {"RAY_ADDRESS": nodes.address}, stdout=log, stderr=log)
-    folder = RunFolder(out / "small")
+    return sweep, RunFolder(out / "small"), path
+
+
+@pytest.mark.slow
+def test_a_node_that_is_added_takes_work(nodes, tmp_path):
+    """A process that finds no room at first comes when there is a node for it; a kind goes to the node that it names."""
+    nodes.start(0)
+    first = nodes.start(4, '--resources={"small": 1}')
+    alone = "generation.resources={small: 1}"
+    sweep, folder, path = tune(nodes, tmp_path, "placement=spread", "trainer.replicas=2", alone)
+    wait_for(lambda: len(folder.trials) >= 1, 120)
+    assert sum(title.startswith("ray::StageActor") for title in titles(first)) == 3
+    added = nodes.start(2)
+    wait_for(lambda: hosts(added, "StageActor"), 60)
+    code, printed = sweep.wait(120), (tmp_path / "printed").read_text()
+    assert code == 0 and len(folder.trials) == 8, printed
+    pids = {line.split()[2] for line in (tmp_path / "runs" / "batches.txt").read_text().splitlines() if "heal" in line}
+    assert len(pids) == 2, "both heal"
+
+
+@pytest.mark.slow
+def test_nodes_are_lost_and_added_during_a_sweep(nodes, tmp_path):
+    nodes.start(0)
+    alive = [nodes.start(2) for _ in range(3)]
+    sweep, folder, path = tune(nodes, tmp_path)
     for finished in (1, 3):
         wait_for(lambda: len(folder.trials) >= finished and any(hosts(node, "StageActor") for node in alive), 120)
         lost = next(node for node in alive if hosts(node, "StageActor"))
@@ -135,6 +157,6 @@ def test_nodes_are_lost_and_added_during_a_sweep(nodes, tmp_path):
     assert code == 0, printed
     assert not [row["message"] for row in folder.trials if row["message"]], printed
     space = load_space(path, SETS)
-    assert [[row["params"], row["summary"]] for row in folder.trials] == json.loads(json.dumps(list(expected(space, out))))
-    assert {run.info.status for run in mlflow_runs(out)[1]} == {"FINISHED"}
+    assert [[row["params"], row["summary"]] for row in folder.trials] == json.loads(json.dumps(list(expected(space, folder.path.parent))))
+    assert {run.info.status for run in mlflow_runs(folder.path.parent)[1]} == {"FINISHED"}
     subprocess.run([sys.executable, "-c", FREE, nodes.address], env=nodes.env, check=True, timeout=120)

@@ -26,14 +26,13 @@ def spread(root):
     resources = Resources(placement="spread", concurrent=1, generation=Kind(replicas=2))
     with Cluster(resources, partial(load_fake, root), f"{root}/store") as cluster:
         assert cluster.fingerprint() == "fake" and len(cluster.stage_actors) == 4
-        assert len(set(cluster.handles.stages["collect"])) == 2 and len(cluster.handles.stages["heal"]) == 1
+        assert len(set(cluster.serving["collect"])) == 2 and len(cluster.serving["heal"]) == 1
         jobs = [collect(number) for number in range(6)]
-        assert [result.key for result in RayStages(cluster.handles, "t").run(jobs)] == [
+        assert [result.key for result in RayStages(cluster.store, "t").run(jobs)] == [
             job.key for job in jobs
         ]
         batches = (Path(root) / "batches.txt").read_text().split("\n")
         assert sum(int(line.split()[1]) for line in batches if line) == 6 and len(batches) > 2
-        assert {cluster.handles.actor("collect", turn) for turn in (1, 2)} == set(cluster.handles.stages["collect"])
     with Cluster(Resources(placement="gpu", concurrent=1), partial(load_fake, root), f"{root}/store"):
         pass
 

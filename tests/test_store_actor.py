@@ -66,3 +66,22 @@ def test_released_keys_go_to_the_next_in_line(tmp_path):
         return await waiter
 
     assert asyncio.run(main()).compute
+
+
+def test_replicas_take_turns_and_a_key_stays_where_it_was_sent(tmp_path):
+    async def main():
+        actor = StoreActor(str(tmp_path))
+        assert (await actor.acquire("00", "heal", "early")).actor is None
+        await actor.serve({"heal": ["one", "two"], "collect": ["three"]})
+        sent = {key: (await actor.acquire(key, "heal", "t")).actor for key in ("aa", "bb", "cc", "dd")}
+        assert sorted(sent.values()) == ["one", "one", "two", "two"] and sent["aa"] != sent["bb"]
+        assert (await actor.acquire("ee", "collect", "t")).actor == "three"
+        await actor.release(list(sent), "t")
+        assert {key: (await actor.acquire(key, "heal", "u")).actor for key in sent} == sent
+        await actor.serve({"heal": ["two", "four"]})
+        await actor.release(list(sent), "u")
+        again = {key: (await actor.acquire(key, "heal", "v")).actor for key in sent}
+        assert {again[key] for key in sent if sent[key] == "one"} <= {"two", "four"}
+        assert {again[key] for key in sent if sent[key] == "two"} == {"two"}
+
+    asyncio.run(main())

@@ -22,8 +22,8 @@ import ray
 from ray._private import services
 from ray.exceptions import ActorDiedError, RayActorError, RayError
 
+from steerheal.actors.room import fitting, needs
 from steerheal.actors.stage_actor import StageActor, Worker
-from steerheal.actors.stages import Handles
 from steerheal.actors.store_actor import StoreActor
 from steerheal.actors.watch import Watch
 from steerheal.config.sections import Bands
@@ -68,16 +68,21 @@ class Cluster:
 
     def __init__(self, resources: Resources, load: Loader, store_root: str):
         self.resources, self.load, self.store_root = resources, load, store_root
-        self.named: list[tuple[str, Any]] = []
+        self.groups: dict[str, tuple[Kind, tuple[str, ...]]] = {}
+        self.actors: dict[str, list[Any]] = {}
+        self.nodes: list[dict[str, float]] = []
+        self.serving: dict[str, list[Any]] = {}
+        self.watch: Watch | None = None
 
     def __enter__(self) -> "Cluster":
         start_ray(self.resources)
         try:
             shared = {"num_cpus": 0, "max_restarts": RESTARTS, "max_concurrency": 10_000}
-            name = f"steerheal-store-{uuid.uuid4().hex}"
-            self.store = ray.remote(StoreActor).options(name=name, **shared).remote(self.store_root)
-            self.store_name = name
-            self.handles = Handles(self.store, self._place())
+            self.store_name = f"steerheal-store-{uuid.uuid4().hex}"
+            self.store = ray.remote(StoreActor).options(name=self.store_name, **shared).remote(self.store_root)
+            self.groups = self._groups()
+            check_room(self._least(), offers(), self.resources.placement)
+            self._grow()
         except BaseException:
             ray.shutdown()
             raise
@@ -89,36 +94,39 @@ class Cluster:
                 ray.kill(actor)
         ray.shutdown()
 
-    def _place(self) -> dict[str, tuple[Any, ...]]:
-        """Stage name -> its replicas."""
-        gpus = ray.cluster_resources().get("GPU", 0)
+    def _groups(self) -> dict[str, tuple[Kind, tuple[str, ...]]]:
+        """Name for people -> what its processes take and how many there should be, and the stages that they run."""
         if self.resources.placement == "process":
-            kind = Kind(replicas=self.resources.processes, cpus=self._process_cpus(), gpus=min(1.0, gpus))
-            self._check_gpus([kind], gpus)
-            _check_cpus([kind])
-            actors = tuple(self._actor(_name("the model", n, kind), kind) for n in range(kind.replicas))
-            return {stage: actors for stages in KINDS.values() for stage in stages}
+            gpus = min(1.0, ray.cluster_resources().get("GPU", 0.0))
+            kind = Kind(replicas=self.resources.processes, cpus=self._process_cpus(), gpus=gpus)
+            return {"the model": (kind, tuple(stage for stages in KINDS.values() for stage in stages))}
         kinds = {name: getattr(self.resources, name) for name in KINDS}
         if self.resources.placement == "gpu":
-            kinds = {
-                name: kind.model_copy(update={"replicas": 1, "gpus": GPU_SHARE})
-                for name, kind in kinds.items()
-            }
-        self._check_gpus(list(kinds.values()), gpus)
-        _check_cpus(list(kinds.values()))
-        placed: dict[str, tuple[Any, ...]] = {}
-        for name, kind in kinds.items():
-            replicas = tuple(self._actor(_name(name, n, kind), kind) for n in range(kind.replicas))
-            placed |= {stage: replicas for stage in KINDS[name]}
-        return placed
+            shared = {"replicas": 1, "gpus": GPU_SHARE}
+            kinds = {name: kind.model_copy(update=shared) for name, kind in kinds.items()}
+        return {name: (kind, KINDS[name]) for name, kind in kinds.items()}
 
-    def _check_gpus(self, kinds: Sequence[Kind], gpus: float) -> None:
-        wanted = sum(kind.gpus * kind.replicas for kind in kinds)
-        if gpus < wanted:
-            raise UserError(
-                f"resources.placement: {self.resources.placement} needs {wanted:g} GPUs, there are {gpus:g}; "
-                "lower gpus, replicas or processes"
-            )
+    def _least(self) -> dict[str, Kind]:
+        """What a sweep cannot begin without: in a cluster that is joined one process of each kind, others may find room
+        when nodes are added.
+        """
+        kinds = {name: kind for name, (kind, _) in self.groups.items()}
+        return {name: kind.model_copy(update={"replicas": 1}) for name, kind in kinds.items()} if joined() else kinds
+
+    def _grow(self) -> None:
+        """Start the processes that find room on the nodes that there are now."""
+        nodes, least = offers(), self._least()
+        if nodes == self.nodes:
+            return
+        self.nodes = nodes
+        reserve = trial_cpus() * self.resources.concurrent
+        room = fitting({name: kind for name, (kind, _) in self.groups.items()}, nodes, reserve)
+        for name, (kind, _) in self.groups.items():
+            mine = self.actors.setdefault(name, [])
+            while len(mine) < max(room[name], least[name].replicas):
+                mine.append(self._actor(kind))
+                if self.watch:
+                    self.watch.add(_name(name, len(mine), kind), mine[-1])
 
     def _process_cpus(self) -> float:
         """Of one of the processes: its share of this machine, or in a cluster, whose nodes it shares, what is asked for."""
@@ -126,34 +134,53 @@ class Cluster:
             return max(getattr(self.resources, name).cpus for name in KINDS)
         return float(max(1, (os.cpu_count() or 1) // self.resources.processes))
 
-    def _actor(self, name: str, kind: Kind) -> Any:
+    def _actor(self, kind: Kind) -> Any:
         device = "cuda" if kind.gpus else "cpu"
-        options = {"num_cpus": kind.cpus, "num_gpus": kind.gpus, "max_restarts": RESTARTS}
-        actor = (
+        options = {"num_cpus": kind.cpus, "num_gpus": kind.gpus, "resources": kind.resources, "max_restarts": RESTARTS}
+        return (
             ray.remote(StageActor)
             .options(**options, max_concurrency=10_000)
             .remote(self.load, device, self.resources.pack, self.store_name)
         )
-        self.named.append((name, actor))
-        return actor
 
     @property
     def stage_actors(self) -> list[Any]:
-        """All of them."""
-        return [actor for _, actor in self.named]
+        """All of them, the first of each kind first."""
+        return [actor for mine in self.actors.values() for actor in mine]
 
     def fingerprint(self) -> str:
-        """Of the base, when every actor has loaded it; UserError if one cannot. From then on they are watched."""
-        answers = [_loaded(actor) for actor in self.stage_actors]
+        """Of the base, when the actors that a sweep cannot begin without have loaded it; UserError if one cannot. From
+        then on all are watched.
+        """
+        needed = {name: self.actors[name][: kind.replicas] for name, kind in self._least().items()}
+        answers = [_loaded(actor) for mine in needed.values() for actor in mine]
         for _, problem in answers:
             if problem:
                 raise UserError(problem)
-        self.watch = Watch([("the store", self.store), *self.named])
+        self.watch = Watch([("the store", self.store)])
+        for name, (kind, _) in self.groups.items():
+            for number, actor in enumerate(self.actors[name], 1):
+                self.watch.add(_name(name, number, kind), actor)
+        self._introduce(needed)
         return answers[0][0]
+
+    def _introduce(self, there: Mapping[str, Sequence[Any]]) -> None:
+        """Tell the store actor, which sends jobs their way, who is there of each kind."""
+        self.serving = {stage: list(there[name]) for name, (_, stages) in self.groups.items() for stage in stages}
+        ray.get(self.store.serve.remote(self.serving))
+
+    def _introduce_again(self, known: Mapping[str, int]) -> None:
+        """When others are there than before, or a store actor that was restarted has forgotten them (`known`: stage ->
+        how many it knows). A kind of which none has answered yet is left as it was.
+        """
+        there = {name: self.watch.there(mine) or self.serving[self.groups[name][1][0]] for name, mine in self.actors.items()}
+        now = {stage: there[name] for name, (_, stages) in self.groups.items() for stage in stages}
+        if now != self.serving or known != {stage: len(actors) for stage, actors in now.items()}:
+            self._introduce(there)
 
     def export(self, student: Sequence[str], bands: Bands | None = None) -> dict[str, bytes]:
         """A history, or what counts of it in a band, as one PEFT adapter: its files by name."""
-        return ray.get(self.handles.stages["heal"][0].export.remote(student, bands))
+        return ray.get(self.serving["heal"][0].export.remote(student, bands))
 
     def post_again(self, settings: Mapping[int, str], posted: Sequence[int] | None) -> None:
         """Tell a store actor that was restarted what it has forgotten; `posted` is what it knows (None: it is
@@ -164,12 +191,15 @@ class Cluster:
 
     def snapshot(self) -> dict:
         """Hits, misses, who waits for what, what is computed, what gives reason to worry, and what the stores have had
-        to say since the last call; what is away at the moment is left out.
+        to say since the last call; what is away at the moment is left out. Whoever came or went since is taken note of.
         """
         found = {"hits": {}, "misses": {}, "clients": {}, "posted": None, "notices": []}
+        self.watch.look()
+        if joined():
+            self._grow()
         with contextlib.suppress(RayError):
             found |= ray.get(self.store.snapshot.remote(), timeout=5)
-        self.watch.look()
+            self._introduce_again(found["serving"])
         found["notices"] += self.watch.notices()
         return found | {"computing": self.watch.computing, "worries": self.watch.worries}
 
@@ -187,19 +217,36 @@ def _loaded(actor: Any) -> tuple[str | None, str | None]:
 
 def _name(name: str, number: int, kind: Kind) -> str:
     """For people: the kind, with a number if there are several of it."""
-    return f"{name} {number + 1}" if kind.replicas > 1 else name
+    return f"{name} {number}" if kind.replicas > 1 else name
 
 
-def _check_cpus(kinds: Sequence[Kind]) -> None:
-    """Refuse what Ray would let wait for ever: actors that no node holds, or no CPU left for a trial."""
-    nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
-    largest = max(kind.cpus for kind in kinds)
-    wanted = trial_cpus() + sum(kind.cpus * kind.replicas for kind in kinds)
-    if largest > max(nodes) or wanted > sum(nodes):
+def offers() -> list[dict[str, float]]:
+    """What each living node has: CPU, GPU and names of one's own."""
+    own = ("memory", "object_store_memory")
+    return [
+        {what: amount for what, amount in node["Resources"].items() if ":" not in what and what not in own}
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
+
+
+def check_room(kinds: Mapping[str, Kind], nodes: Sequence[Mapping[str, float]], placement: str) -> None:
+    """Refuse what Ray would let wait for ever: processes that no node holds, or no CPU left for a trial."""
+    there, wanted = sum(node.get("GPU", 0) for node in nodes), sum(kind.gpus * kind.replicas for kind in kinds.values())
+    if there < wanted:
         raise UserError(
-            f"resources: {wanted:g} CPUs are needed, {largest:g} of them on one node; the cluster has "
-            f"{sum(nodes):g}, at most {max(nodes):g} on a node; lower cpus and replicas, or add nodes"
+            f"resources.placement: {placement} needs {wanted:g} GPUs, there are {there:g}; "
+            "lower gpus, replicas or processes"
         )
+    room = fitting(kinds, nodes, trial_cpus())
+    for name, kind in kinds.items():
+        if room[name] < kind.replicas:
+            takes = ", ".join(f"{what} {amount:g}" for what, amount in needs(kind).items())
+            have = "; ".join(", ".join(f"{what} {amount:g}" for what, amount in node.items()) for node in nodes)
+            raise UserError(
+                f"resources: there is room for {room[name]} of {kind.replicas} processes for {name} (each takes {takes}) "
+                f"beside the others and a trial; the nodes have {have}; lower cpus, gpus or replicas, or add nodes"
+            )
 
 
 def start_ray(resources: Resources) -> None:

@@ -4,7 +4,6 @@ actor.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -28,27 +27,14 @@ class ClusterLost(Exception):
     """An actor is gone for good; the trial is interrupted, not failed."""
 
 
-@dataclass(frozen=True)
-class Handles:
-    """Ray handles that the driver gives to every trial: the store actor, and per stage its replicas."""
-
-    store: Any
-    stages: dict[str, tuple[Any, ...]]
-
-    def actor(self, stage: str, turn: int) -> Any:
-        """The replica whose turn it is. A key keeps its turn, so that equal jobs share one answer."""
-        replicas = self.stages[stage]
-        return replicas[turn % len(replicas)]
-
-
 class RayStages:
-    """One trial's door to the actors. `client` names the trial in leases and on the display.
+    """One trial's door to the actors, by way of the store actor. `client` names the trial in leases and on the display.
 
     A trial one of whose jobs keeps killing its actor is in quarantine: it may not ask for anything more.
     """
 
-    def __init__(self, handles: Handles, client: str):
-        self.handles = handles
+    def __init__(self, store: Any, client: str):
+        self.store = store
         self.client = client
         self.renewed = 0.0
         self.quarantine: StageError | None = None
@@ -69,7 +55,7 @@ class RayStages:
                     errand.advance(reference)
         finally:
             held = [key for key in keys if key not in errand.finished]
-            self.handles.store.release.remote(held, self.client)
+            self.store.release.remote(held, self.client)
         for key in keys:
             if isinstance(errand.finished[key], StageError):
                 raise errand.finished[key]
@@ -78,7 +64,7 @@ class RayStages:
     def _renew(self) -> None:
         if time.monotonic() - self.renewed > RENEW_SECONDS:
             self.renewed = time.monotonic()
-            self.handles.store.renew.remote(self.client)
+            self.store.renew.remote(self.client)
 
 
 class _Errand:
@@ -88,7 +74,7 @@ class _Errand:
     """
 
     def __init__(self, stages: RayStages, jobs: dict[str, Job]):
-        self.stages, self.handles, self.client = stages, stages.handles, stages.client
+        self.stages, self.store, self.client = stages, stages.store, stages.client
         self.jobs = jobs
         self.finished: dict[str, Result | StageError] = {}
         # What is awaited: reference -> (key, whether it is being computed or still asked for, since when).
@@ -99,18 +85,22 @@ class _Errand:
             self._ask(key)
 
     def _ask(self, key: str) -> None:
-        reference = self.handles.store.acquire.remote(key, self.jobs[key].stage, self.client)
+        reference = self.store.acquire.remote(key, self.jobs[key].stage, self.client)
         self.under_way[reference] = (key, False, time.monotonic())
 
     def _compute(self, key: str, ticket: Any) -> None:
-        """Send a job to its actor: alone, if it was under way when an actor died; not at all, if too often."""
+        """Send a job to its actor, when there is one: alone, if it was under way when an actor died; not at all, if too
+        often.
+        """
         starts = _deaths(ticket.starts)
         if starts >= MOST_STARTS or self.stages.quarantine:
             self._give_up(key, starts)
             return
-        job = self.jobs[key]
-        actor = self.handles.actor(job.stage, ticket.turn)
-        self.under_way[actor.run.remote(job, starts > 0)] = (key, True, time.monotonic())
+        if ticket.actor is None:
+            self._breathe()
+            self._ask(key)
+            return
+        self.under_way[ticket.actor.run.remote(self.jobs[key], starts > 0)] = (key, True, time.monotonic())
 
     def advance(self, reference: Any) -> None:
         """Take in one answer: finish its job, or send the job on its next way."""
@@ -140,12 +130,12 @@ class _Errand:
         may try in their turn.
         """
         if isinstance(answer, ArtefactLost):
-            self.handles.store.lost.remote(answer.key)
-            self.handles.store.release.remote([key], self.client)
+            self.store.lost.remote(answer.key)
+            self.store.release.remote([key], self.client)
         elif isinstance(answer, StageError):
-            self.handles.store.failed.remote(key, str(answer))
+            self.store.failed.remote(key, str(answer))
         else:
-            self.handles.store.done.remote(answer)
+            self.store.done.remote(answer)
 
     def _give_up(self, key: str, starts: int) -> None:
         """Quarantine the trial. Others who want the same job try it themselves."""
@@ -153,7 +143,7 @@ class _Errand:
             f"{self.jobs[key].stage}: the stage's process died {starts} times under this job; the trial is given up"
         )
         self.finished[key] = self.stages.quarantine
-        self.handles.store.give_up.remote(key, self.client)
+        self.store.give_up.remote(key, self.client)
 
     def _after_loss(self, key: str, since: float, loss: RayError) -> None:
         """An actor died, or an answer was lost with its node: ask again, but not for ever."""
@@ -162,10 +152,14 @@ class _Errand:
             self.away_since = now
         if isinstance(loss, ActorDiedError) or now - self.away_since > PATIENCE_SECONDS:
             raise ClusterLost(f"the process for {self.jobs[key].stage} is gone and does not come back")
-        if now - self.breath > BREATH_SECONDS:
+        self._breathe()
+        self._ask(key)
+
+    def _breathe(self) -> None:
+        """Before what did not work is tried again; once for all that did not at the same time."""
+        if time.monotonic() - self.breath > BREATH_SECONDS:
             time.sleep(BREATH_SECONDS)
             self.breath = time.monotonic()
-        self._ask(key)
 
 
 def _deaths(nodes: Sequence[str]) -> int:

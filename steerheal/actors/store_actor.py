@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from steerheal.actors.watch import Place, here
 from steerheal.errors import StoreAway
@@ -24,15 +25,15 @@ class Ticket:
     """The answer to `acquire`: the finished result, or why there is none, or that the store is away, or (all None)
     leave to compute.
 
-    `starts`: the nodes on which the job was begun and not finished, one for each time. `turn`: how many jobs of the
-    stage were begun before this one, by which replicas take turns.
+    `starts`: the nodes on which the job was begun and not finished, one for each time. `actor`: who computes it; None
+    while nobody is known to be there.
     """
 
     result: Result | None = None
     error: str | None = None
     away: str | None = None
     starts: tuple[str, ...] = ()
-    turn: int = 0
+    actor: Any = None
 
     @property
     def compute(self) -> bool:
@@ -69,7 +70,8 @@ class StoreActor:
         self.deaths = 0
         self.hits: Counter[str] = Counter()
         self.misses: Counter[str] = Counter()
-        self.turns: dict[str, int] = {}
+        self.serving: dict[str, Sequence[Any]] = {}
+        self.sent: dict[str, Any] = {}
 
     async def acquire(self, key: str, stage: str, client: str) -> Ticket:
         """The result if there is one, else leave to compute, else wait for whoever computes it now."""
@@ -93,12 +95,22 @@ class StoreActor:
             flight = self.flights.get(key)
             if flight is None or flight.client == client or flight.expires <= time.monotonic():
                 self._take_off(key, stage, client)
-                turn = self.turns.setdefault(key, self.misses[stage])
-                return Ticket(starts=tuple(self.starts.get(key, ())), turn=turn)
+                return Ticket(starts=tuple(self.starts.get(key, ())), actor=self._actor(key, stage))
             while not flight.landed.done() and (left := flight.expires - time.monotonic()) > 0:
                 await asyncio.wait([flight.landed], timeout=left)
             if flight.landed.done() and (ticket := flight.landed.result()) is not None and ticket.error:
                 return ticket
+
+    def _actor(self, key: str, stage: str) -> Any:
+        """The replica whose turn it is. A key stays where it was sent, so that equal jobs share one answer."""
+        serving = self.serving.get(stage, ())
+        if serving and self.sent.get(key) not in serving:
+            self.sent[key] = serving[self.misses[stage] % len(serving)]
+        return self.sent.get(key)
+
+    async def serve(self, serving: dict[str, Sequence[Any]]) -> None:
+        """Which actors there are for each stage at the moment."""
+        self.serving = serving
 
     def _take_off(self, key: str, stage: str, client: str) -> None:
         """Give the lease to `client`; those who waited for the former holder now wait for this one."""
@@ -120,7 +132,7 @@ class StoreActor:
         self.ready[result.key] = result
         self.starts.pop(result.key, None)
         self.deaths = 0
-        self.turns.pop(result.key, None)
+        self.sent.pop(result.key, None)
         self._land(result.key, Ticket(result=result))
 
     async def lost(self, key: str) -> None:
@@ -176,8 +188,8 @@ class StoreActor:
         return here(), {}, []
 
     async def snapshot(self) -> dict:
-        """Hits and misses per stage, which stages each client waits for, whose settings are known, and what the store
-        has had to say since the last call.
+        """Hits and misses per stage, which stages each client waits for, whose settings are known, how many actors there
+        are for each stage, and what the store has had to say since the last call.
         """
         wanted = Counter((flight.client, flight.stage) for flight in self.flights.values()) + self.asking
         clients: dict[str, dict[str, int]] = {}
@@ -185,4 +197,5 @@ class StoreActor:
             clients.setdefault(client, {})[stage] = count
         posted = [number for number, settings in self.posted.items() if settings.done()]
         counts = {"hits": dict(self.hits), "misses": dict(self.misses)}
-        return counts | {"clients": clients, "posted": posted, "notices": self.store.heard()}
+        serving = {stage: len(actors) for stage, actors in self.serving.items()}
+        return counts | {"clients": clients, "posted": posted, "serving": serving, "notices": self.store.heard()}

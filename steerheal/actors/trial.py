@@ -10,7 +10,7 @@ import ray
 from ray import tune
 from ray.exceptions import ActorDiedError, RayActorError
 
-from steerheal.actors.stages import ClusterLost, Handles, RayStages
+from steerheal.actors.stages import ClusterLost, RayStages
 from steerheal.config import TrialConfig
 from steerheal.errors import StageError, StoreAway, UserError
 from steerheal.loop import run_trial
@@ -27,15 +27,15 @@ class Shared:
     model: str
 
 
-def trial_function(config: dict[str, Any], handles: Handles, shared: Shared) -> None:
+def trial_function(config: dict[str, Any], store: Any, shared: Shared) -> None:
     """Run a trial to its end, whatever that is: every failure but the loss of the cluster or of the store is a
     recorded outcome.
 
     `config`: {"trial": number}; its settings come when the search has proposed them.
     """
-    stages = RayStages(handles, client=f"trial {config['trial']}")
+    stages = RayStages(store, client=f"trial {config['trial']}")
     try:
-        trial = TrialConfig.model_validate_json(settings_of(config["trial"], handles))
+        trial = TrialConfig.model_validate_json(settings_of(config["trial"], store))
         summary = run_trial(trial, shared.data, shared.model, stages, lambda record: tell(record=record))
         outcome = {"summary": {name: value for name, value in summary.items() if name != "records"}}
     except (ClusterLost, StoreAway) as lost:
@@ -48,11 +48,11 @@ def trial_function(config: dict[str, Any], handles: Handles, shared: Shared) -> 
     tell(outcome=outcome)
 
 
-def settings_of(number: int, handles: Handles) -> str:
+def settings_of(number: int, store: Any) -> str:
     """A trial's TrialConfig as JSON; waits until it is known."""
     while True:
         try:
-            return ray.get(handles.store.settings.remote(number))
+            return ray.get(store.settings.remote(number))
         except ActorDiedError:
             raise ClusterLost("the store's process is gone and does not come back") from None
         except RayActorError:

@@ -24,7 +24,6 @@ from ray.tune.execution import class_cache
 from ray.tune.search import Searcher
 
 from steerheal.actors.cluster import joined, trial_cpus
-from steerheal.actors.stages import Handles
 from steerheal.actors.trial import PAYLOAD, trial_function
 from steerheal.leftovers import PART
 
@@ -129,24 +128,24 @@ class CourseStopper(Outside, tune.Stopper):
         return self.course.stopping
 
 
-def _post(handles: Handles, number: int, settings: str) -> None:
+def _post(store: Any, number: int, settings: str) -> None:
     """Wait until the settings have arrived: a trial that runs again must not find those of its first run. A
     store actor that is away has forgotten them, and is reminded when it is back.
     """
     with suppress(RayActorError):
-        ray.get(handles.store.post.remote(number, settings))
+        ray.get(store.post.remote(number, settings))
 
 
-def run(course: Course, handles: Handles, shared: Any, concurrent: int, folder: Path) -> None:
+def run(course: Course, store: Any, shared: Any, concurrent: int, folder: Path) -> None:
     """Run the course's trials, `concurrent` at a time, until they have ended or the course stops. `folder`: where
     there is room for what Tune writes.
     """
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(concurrent)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     logging.getLogger("ray.train").setLevel(logging.CRITICAL)
-    searcher = CourseSearcher(course, partial(_post, handles), concurrent if joined() else 2 * concurrent)
+    searcher = CourseSearcher(course, partial(_post, store), concurrent if joined() else 2 * concurrent)
     trainable = tune.with_resources(
-        tune.with_parameters(trial_function, handles=handles, shared=shared), {"cpu": trial_cpus()}
+        tune.with_parameters(trial_function, store=store, shared=shared), {"cpu": trial_cpus()}
     )
     with tempfile.TemporaryDirectory(dir=folder.resolve(), prefix=PART) as scratch:
         tune.Tuner(

@@ -52,6 +52,7 @@ class Watched:
     heard: float = field(default_factory=time.monotonic)
     moved: float = field(default_factory=time.monotonic)
     place: Place | None = None
+    been: bool = False
     task: dict = field(default_factory=dict)
     ended: float = 0.0
 
@@ -60,8 +61,19 @@ class Watch:
     """One question at a time to each actor, so that none piles up before one that hangs."""
 
     def __init__(self, actors: Sequence[tuple[str, Any]]):
-        self.watched = [Watched(name, actor) for name, actor in actors]
+        self.watched: list[Watched] = []
         self.said: list[str] = []
+        for name, actor in actors:
+            self.add(name, actor)
+
+    def add(self, name: str, actor: Any) -> None:
+        """One more, under its name for people."""
+        self.watched.append(Watched(name, actor))
+
+    def there(self, actors: Sequence[Any]) -> list[Any]:
+        """Those that have answered since they were started last; if none has, those that ever have."""
+        mine = [one for one in self.watched if one.actor in actors]
+        return [one.actor for one in mine if one.place] or [one.actor for one in mine if one.been]
 
     def look(self, patience: float = 1.0) -> None:
         """Ask, wait a moment for the answers, end who has been silent for too long."""
@@ -89,7 +101,7 @@ class Watch:
         self.said += said
         if task != one.task or not task:
             one.moved = now
-        one.asked, one.heard, one.place, one.task = None, now, place, task
+        one.asked, one.heard, one.place, one.task, one.been = None, now, place, task, True
 
     def notices(self) -> list[str]:
         """What the actors' stores have had to say since the last call."""
@@ -107,7 +119,9 @@ class Watch:
         now, found = time.monotonic(), {}
         for one in self.watched:
             place = f" ({one.place})" if one.place else ""
-            if now - one.heard > SILENT_SECONDS:
+            if now - one.heard > SILENT_SECONDS and not one.place:
+                found[one.name] = f"the process for {one.name} is not there: it starts, or waits for room", now - one.heard
+            elif now - one.heard > SILENT_SECONDS:
                 found[one.name] = f"the process for {one.name}{place} has not answered", now - one.heard
             elif now - one.moved > STILL_SECONDS:
                 found[one.name] = f"the process for {one.name}{place} shows no progress", now - one.moved

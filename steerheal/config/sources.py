@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from steerheal import yaml_io
 from steerheal.config.messages import unknown_key, validate
@@ -55,11 +55,21 @@ class DataPaths:
 
 
 class Kind(Frozen):
-    """How many actors of a kind there are, and what each takes of a node."""
+    """How many actors of a kind there are, and what each takes of a node. `resources`: names of one's own that its nodes
+    offer (`ray start --resources='{"big": 1}'`), under the placement `spread`.
+    """
 
     replicas: count(1, 1024) = 1
     cpus: number(0, 4096) = 1.0
     gpus: number(0, 64) = 0.0
+    resources: dict[Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9_]{0,63}$")], number(0, 4096)] = {}
+
+    @field_validator("resources")
+    @classmethod
+    def _own(cls, given: dict[str, float]) -> dict[str, float]:
+        if taken := {"memory", "object_store_memory"} & given.keys():
+            raise ValueError(f"{min(taken)} is Ray's own; give the nodes another name with ray start --resources")
+        return given
 
 
 def _store(place: str) -> str:
@@ -101,6 +111,13 @@ class Resources(Frozen):
     generation: Kind = Kind()
     trainer: Kind = Kind()
     evaluation: Kind = Kind()
+
+    @model_validator(mode="after")
+    def _spread(self) -> "Resources":
+        kinds = {name: getattr(self, name) for name in ("generation", "trainer", "evaluation")}
+        if named := [name for name, kind in kinds.items() if kind.resources and self.placement != "spread"]:
+            raise ValueError(f"{named[0]}.resources says which nodes a kind goes to; write placement: spread, or remove it")
+        return self
 
 
 class ModelFile(Frozen):
