@@ -25,6 +25,8 @@ def refusal(tmp_path, body, *overrides):
         ("settings: {heals: {lr: 1e-4}}", "settings.heals", "did you mean heal?"),
         ("lam: 0.3", "lam", "it belongs at settings.heal.lam"),
         ("resources: {generation: {gpu: 1}}", "resources.generation.gpu", "did you mean gpus?"),
+        ("resources: {trainer: {resources: {big: 1}}}", "resources.trainer.resources", "write placement: spread, or"),
+        ("resources: {trainer: {resources: {CPU: 1}}}", "resources.trainer.resources", "CPU is no name that nodes can offer"),
         ("search: {lamb: [1, 2]}", "search.lamb", "did you mean lam?"),
         ("search: {wd: {low: 0, hihg: 1}}", "search.wd.hihg", "did you mean high?"),
         ("settings: {heal: {lr: fast}}", "settings.heal.lr", "'fast' is not a number; write one such as"),

@@ -3,7 +3,7 @@
 import pytest
 
 from steerheal.actors import cluster
-from steerheal.actors.room import fitting
+from steerheal.actors.room import check_room, fitting
 from steerheal.config.sources import Kind
 from steerheal.errors import UserError
 
@@ -15,7 +15,7 @@ def two_nodes(monkeypatch):
 
 
 def check(*kinds):
-    cluster.check_room({f"kind {number}": kind for number, kind in enumerate(kinds)}, cluster.offers(), "spread")
+    check_room({f"kind {number}": kind for number, kind in enumerate(kinds)}, cluster.offers(), 1.0, "spread")
 
 
 @pytest.mark.parametrize("kinds", [[Kind(cpus=5)], [Kind(cpus=2, replicas=4)], [Kind(cpus=4), Kind(cpus=4)]])

@@ -22,7 +22,7 @@ import ray
 from ray._private import services
 from ray.exceptions import ActorDiedError, RayActorError, RayError
 
-from steerheal.actors.room import fitting, needs
+from steerheal.actors.room import check_room, fitting
 from steerheal.actors.stage_actor import StageActor, Worker
 from steerheal.actors.store_actor import StoreActor
 from steerheal.actors.watch import Watch
@@ -81,7 +81,7 @@ class Cluster:
             self.store_name = f"steerheal-store-{uuid.uuid4().hex}"
             self.store = ray.remote(StoreActor).options(name=self.store_name, **shared).remote(self.store_root)
             self.groups = self._groups()
-            check_room(self._least(), offers(), self.resources.placement)
+            check_room(self._least(), offers(), trial_cpus(), self.resources.placement)
             self._grow()
         except BaseException:
             ray.shutdown()
@@ -145,7 +145,7 @@ class Cluster:
 
     @property
     def stage_actors(self) -> list[Any]:
-        """All of them, the first of each kind first."""
+        """All of them."""
         return [actor for mine in self.actors.values() for actor in mine]
 
     def fingerprint(self) -> str:
@@ -228,25 +228,6 @@ def offers() -> list[dict[str, float]]:
         for node in ray.nodes()
         if node["Alive"]
     ]
-
-
-def check_room(kinds: Mapping[str, Kind], nodes: Sequence[Mapping[str, float]], placement: str) -> None:
-    """Refuse what Ray would let wait for ever: processes that no node holds, or no CPU left for a trial."""
-    there, wanted = sum(node.get("GPU", 0) for node in nodes), sum(kind.gpus * kind.replicas for kind in kinds.values())
-    if there < wanted:
-        raise UserError(
-            f"resources.placement: {placement} needs {wanted:g} GPUs, there are {there:g}; "
-            "lower gpus, replicas or processes"
-        )
-    room = fitting(kinds, nodes, trial_cpus())
-    for name, kind in kinds.items():
-        if room[name] < kind.replicas:
-            takes = ", ".join(f"{what} {amount:g}" for what, amount in needs(kind).items())
-            have = "; ".join(", ".join(f"{what} {amount:g}" for what, amount in node.items()) for node in nodes)
-            raise UserError(
-                f"resources: there is room for {room[name]} of {kind.replicas} processes for {name} (each takes {takes}) "
-                f"beside the others and a trial; the nodes have {have}; lower cpus, gpus or replicas, or add nodes"
-            )
 
 
 def start_ray(resources: Resources) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from steerheal.config.sources import Kind
+from steerheal.errors import UserError
 
 
 def fitting(kinds: Mapping[str, Kind], nodes: Sequence[Mapping[str, float]], reserve: float) -> dict[str, int]:
@@ -24,6 +25,25 @@ def fitting(kinds: Mapping[str, Kind], nodes: Sequence[Mapping[str, float]], res
                 node[what] -= amount
             found[name] += 1
     return found
+
+
+def check_room(kinds: Mapping[str, Kind], nodes: Sequence[Mapping[str, float]], reserve: float, placement: str) -> None:
+    """Raise UserError for what Ray would let wait for ever: processes that no node holds, or no CPU left for a trial."""
+    there, wanted = sum(node.get("GPU", 0) for node in nodes), sum(kind.gpus * kind.replicas for kind in kinds.values())
+    if there < wanted:
+        raise UserError(
+            f"resources.placement: {placement} needs {wanted:g} GPUs, there are {there:g}; "
+            "lower gpus, replicas or processes"
+        )
+    room = fitting(kinds, nodes, reserve)
+    for name, kind in kinds.items():
+        if room[name] < kind.replicas:
+            takes = ", ".join(f"{what} {amount:g}" for what, amount in needs(kind).items())
+            have = "; ".join(", ".join(f"{what} {amount:g}" for what, amount in node.items()) for node in nodes)
+            raise UserError(
+                f"resources: there is room for {room[name]} of {kind.replicas} processes for {name} (each takes {takes}) "
+                f"beside the others and a trial; the nodes have {have}; lower cpus, gpus or replicas, or add nodes"
+            )
 
 
 def needs(kind: Kind) -> dict[str, float]:

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from steerheal import yaml_io
 from steerheal.config.messages import unknown_key, validate
@@ -54,6 +54,10 @@ class DataPaths:
     pairs: str = "builtin"
 
 
+# Ray's own begin with a capital letter, but for two.
+OWN_NAME = re.compile("[a-z][A-Za-z0-9_]{0,63}")
+
+
 class Kind(Frozen):
     """How many actors of a kind there are, and what each takes of a node. `resources`: names of one's own that its nodes
     offer (`ray start --resources='{"big": 1}'`), under the placement `spread`.
@@ -62,13 +66,15 @@ class Kind(Frozen):
     replicas: count(1, 1024) = 1
     cpus: number(0, 4096) = 1.0
     gpus: number(0, 64) = 0.0
-    resources: dict[Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9_]{0,63}$")], number(0, 4096)] = {}
+    resources: dict[str, number(0, 4096)] = {}
 
     @field_validator("resources")
     @classmethod
     def _own(cls, given: dict[str, float]) -> dict[str, float]:
-        if taken := {"memory", "object_store_memory"} & given.keys():
-            raise ValueError(f"{min(taken)} is Ray's own; give the nodes another name with ray start --resources")
+        for name in given:
+            if name in ("memory", "object_store_memory") or not OWN_NAME.fullmatch(name):
+                what = f"{one_line(name, 40)} is no name that nodes can offer with ray start --resources"
+                raise ValueError(f"{what}; use a small letter and up to 63 letters and digits, and none of Ray's own names")
         return given
 
 
@@ -111,13 +117,6 @@ class Resources(Frozen):
     generation: Kind = Kind()
     trainer: Kind = Kind()
     evaluation: Kind = Kind()
-
-    @model_validator(mode="after")
-    def _spread(self) -> "Resources":
-        kinds = {name: getattr(self, name) for name in ("generation", "trainer", "evaluation")}
-        if named := [name for name, kind in kinds.items() if kind.resources and self.placement != "spread"]:
-            raise ValueError(f"{named[0]}.resources says which nodes a kind goes to; write placement: spread, or remove it")
-        return self
 
 
 class ModelFile(Frozen):

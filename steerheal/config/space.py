@@ -309,13 +309,25 @@ def _resolve(file: SpaceFile, raw: dict, path: Path) -> Space:
     check_read(space.dimensions, space.experiment, where)
     if space.sampler == "grid":
         space.grid()
+    _check_race(space, where)
+    _check_nodes(space, where)
+    return space
+
+
+def _check_race(space: Space, where: str) -> None:
     if space.racing and len(space.seeds) < 2:
         what = "a race gives seeds to some trials, and there is one seed"
         raise refusal(where, "repeats", what, "list more seeds, or write repeats: all")
     if space.racing and space.objective.kind == "pareto":
         what = "a race has one winner, and a front has many"
         raise refusal(where, "repeats", what, "use objective slope or trait_at_coherence, or repeats: all")
-    return space
+
+
+def _check_nodes(space: Space, where: str) -> None:
+    for kind in ("generation", "trainer", "evaluation"):
+        if getattr(space.resources, kind).resources and space.resources.placement != "spread":
+            what = f"it says which nodes a kind goes to, and under placement {space.resources.placement} no kind goes by itself"
+            raise refusal(where, f"resources.{kind}.resources", what, "write placement: spread, or remove it")
 
 
 def _merged(under: dict, over: dict) -> dict:
