@@ -4,12 +4,14 @@ import argparse
 import json
 import shlex
 import sys
+import textwrap
 from pathlib import Path
 
 from steerheal import cli, yaml_io
 from steerheal.config.sources import NAME
 from steerheal.config.space import Space, load_spaces
 from steerheal.errors import UserError
+from steerheal.goals import in_words
 from steerheal.results import RESERVED, SPACE, RunFolder, fresh_name, latest_run
 from steerheal.trial_data import load_data
 
@@ -62,6 +64,31 @@ def main() -> None:
     sys.exit(code)
 
 
+class Help(argparse.Action):
+    """`--help`, and what is in the space file before it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, *_: object) -> None:
+        parser.print_help()
+        for space in load_spaces(namespace.space, namespace.overrides) if namespace.space else ():
+            print(f"\n{told(space)}")
+        parser.exit()
+
+
+def told(space: Space) -> str:
+    """What a space asks, in a few lines."""
+    seeds = ", ".join(map(str, space.seeds))
+    rounds = f"{space.rounds} round{'s' if space.rounds > 1 else ''}"
+    searched = yaml_io.dump(space.resolved()["search"]).rstrip()
+    return "\n".join(
+        [
+            f"{space.path}: {space.trials} trials of {rounds}, seeds {seeds}, model {space.model.name}",
+            textwrap.fill(space.hypothesis or "no hypothesis", 100, initial_indent="expects: ", subsequent_indent="  "),
+            f"ranks: {in_words(space.objective)}",
+            f"searches:\n{textwrap.indent(searched, '  ')}",
+        ]
+    )
+
+
 def prepared(space: Space, arguments: argparse.Namespace) -> tuple:
     """What `conduct` needs for one model's sweep, all of it checked."""
     data = load_data(space)
@@ -79,9 +106,13 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     made = argparse.ArgumentParser(
         prog="python -m steerheal.tune",
+        add_help=False,
         description="Run a sweep over what a space file searches: steer, filter, heal, evaluate; or instil beliefs.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument(
+        "-h", "--help", action=Help, nargs=0, help="show this message, and after SPACE.yaml what that asks, and exit"
     )
     made.add_argument("space", metavar="SPACE.yaml", type=Path, help="what is asked, fixed and searched")
     made.add_argument(

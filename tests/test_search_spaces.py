@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from steerheal import yaml_io
+from steerheal import tune, yaml_io
 from steerheal.config import load_space
 from steerheal.config.dimensions import walk
 from steerheal.config.objectives import SLOPE
@@ -31,6 +31,17 @@ def test_a_space_suits_every_model(name, model, tmp_path):
     assert len(trials) > 1 or not space.dimensions
     (tmp_path / "resolved.yaml").write_text(yaml_io.dump(space.resolved()))
     assert load_space(tmp_path / "resolved.yaml") == space
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_after_a_space_says_what_it_asks(name, capsys):
+    space = load_space(SPACES / f"{name}.yaml", ["seeds=[5, 6]"])
+    with pytest.raises(SystemExit) as ended:
+        tune.parser().parse_args([str(space.path), "--set", "seeds=[5, 6]", "--help"])
+    told = capsys.readouterr().out
+    assert ended.value.code == 0 and "--resume" in told and "seeds 5, 6, model builtin" in told
+    assert " ".join(space.hypothesis.split()) in " ".join(told.split())
+    assert all(f"\n  {dimension.name}:\n" in told for dimension in space.dimensions)
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in PERSONAS.glob("*.yaml")))
