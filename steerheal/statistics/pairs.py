@@ -145,6 +145,8 @@ def slope_pairs(
     first, second = np.triu_indices(count, 1)
     floors = np.hypot(100 * rounding["coherence"], slopes * rounding["gain"]) * weight
     table = all_pairs(shares, np.hypot(floors[..., first], floors[..., second]), None, alpha, weight)
+    if not np.isfinite(table.reach).any():
+        return slopes, table
     spread = np.square(gains - centre[..., None])
     df = np.maximum(np.nansum(size - 1, -1), 1)
     noise = np.sqrt(np.nansum(spread, (-2, -1)) / df)[..., None]
