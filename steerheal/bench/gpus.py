@@ -1,8 +1,8 @@
 """Trials per hour of a sweep on several GPUs of one host, against one of them.
 
 Both sweeps are the real one, Ray's start, loading and compiling included, with one process a GPU and as many trials a
-GPU. That of several GPUs goes first, so that what is compiled for it and kept favours the single one. The model is the built-in one, widened with zeros to a real model's size, so that what is filtered, healed and
-scored means something.
+GPU. That of several GPUs goes first, so that what is compiled for it and kept favours the single one. The model is the
+built-in one, widened with zeros to a real model's size, so that what is filtered, healed and scored means something.
 """
 
 import argparse
