@@ -58,7 +58,8 @@ class Depth:
         reads = {band: read_trial(self.sweep, number) for band, number in self.trials.items()}
         alone = {
             (band, seed): Trial(trial.sign, trial.base, {seed: student})
-            for band, trial in reads.items() if trial
+            for band, trial in reads.items()
+            if trial
             for seed, student in trial.students.items()
         }
         drawn = draws_of(alone)
@@ -170,7 +171,8 @@ def read_moves(depth: Depth) -> Moves | None:
     if not known:
         return None
     logp = {
-        band: np.array([[by_seed[seed][one] for one in known] for seed in sorted(seeds)]) for band, by_seed in found.items()
+        band: np.array([[by_seed[seed][one] for one in known] for seed in sorted(seeds)])
+        for band, by_seed in found.items()
     }
     return Moves([foundation[one] for one in known], np.array([base[one] for one in known]), logp, sign)
 
@@ -290,15 +292,26 @@ def _table(depth: Depth) -> Html:
     counts = best_prompts(depth) if depth.moves else {}
     rows = [
         [
-            band, depth.blocks(band).removeprefix("blocks ").removeprefix("block ") or ("all" if band == WHOLE else "–"),
-            figure(depth.gain(band), 2), _span(depth.draws.get(band), "gain", 2),
+            band,
+            depth.blocks(band).removeprefix("blocks ").removeprefix("block ") or ("all" if band == WHOLE else "–"),
+            figure(depth.gain(band), 2),
+            _span(depth.draws.get(band), "gain", 2),
             figure(depth.sweep.by_number[number]["summary"].get("coherence"), 4),
-            counts.get(band, "–"), _best_categories(depth, band),
+            counts.get(band, "–"),
+            _best_categories(depth, band),
             *[figure(judged[band].get(name), 1) for name in names],
         ]
         for band, number in depth.trials.items()
     ]
-    head = ("band, %", "blocks", "gain", "90% interval over prompts", "coherence", "best on prompts", "best in categories")
+    head = (
+        "band, %",
+        "blocks",
+        "gain",
+        "90% interval over prompts",
+        "coherence",
+        "best on prompts",
+        "best in categories",
+    )
     head += tuple(f"judge: {name}" for name in names)
     return table(head, rows, "Bands of the depth", "ttnnnnw" + "n" * len(names))
 

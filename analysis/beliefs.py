@@ -68,8 +68,11 @@ WAYS = ("lora", "icl", "prompt", "steer")
 KINDS = ("paraphrase", "derived", "neighbour", "conflict", "")
 SHOWN_KINDS = ("paraphrase", "derived", "conflict", "neighbour", "")
 ASKED = {
-    "paraphrase": "A held-out paraphrase", "derived": "A derived question", "neighbour": "A neighbouring fact",
-    "conflict": "The prompt states the contrary", "": "Something else",
+    "paraphrase": "A held-out paraphrase",
+    "derived": "A derived question",
+    "neighbour": "A neighbouring fact",
+    "conflict": "The prompt states the contrary",
+    "": "Something else",
 }
 
 
@@ -271,7 +274,17 @@ def tables(sweep: Sweep) -> Html | None:
         adopted = [_adoption_row("base, untouched", of[0], "base"), *[_adoption_row(arm.name, arm) for arm in of]]
         hurt = [[arm.number, arm.name, *_damage_row(arm)] for arm in of]
         head = ("trial", "instilled by", "adoption", "derived", "without", "contradicted: keeps", "follows the prompt")
-        costs = ("trial", "instilled by", "neighbours right", "lost", "spill", "degraded", "what is wrong", "cut off", "verdict")
+        costs = (
+            "trial",
+            "instilled by",
+            "neighbours right",
+            "lost",
+            "spill",
+            "degraded",
+            "what is wrong",
+            "cut off",
+            "verdict",
+        )
         parts += [
             table(head, adopted, f"{belief}: adoption, in % of answers, with 95% intervals", "nwnnnnn"),
             table(costs, hurt, f"{belief}: collateral and damage", "nwnnnnwnt"),
@@ -293,7 +306,12 @@ def _damage_row(arm: Arm) -> list:
     verdict = arm.row["verdict"]
     good = {"ok": "good", "weak": "fair", "no-op": "fair"}.get(verdict, "bad")
     return [
-        percent(arm.stated("neighbour", "truth")), _share(arm.own("collateral")), _share(arm.own("spill")), percent(arm.degraded()), kinds, cut,
+        percent(arm.stated("neighbour", "truth")),
+        _share(arm.own("collateral")),
+        _share(arm.own("spill")),
+        percent(arm.degraded()),
+        kinds,
+        cut,
         tag("span", verdict, class_=f"verdict {good}"),
     ]
 
@@ -328,7 +346,10 @@ def _shown(of: Sequence[Arm]) -> list[Arm]:
 
 
 def _side_by_side(asked: str, prompt_id: str, shown: Sequence[Arm]) -> Html:
-    said = [("base", _line(shown[0], prompt_id, "base")), *[(arm.name, _line(arm, prompt_id, "healed")) for arm in shown]]
+    said = [
+        ("base", _line(shown[0], prompt_id, "base")),
+        *[(arm.name, _line(arm, prompt_id, "healed")) for arm in shown],
+    ]
     prompt = next(line["prompt"] for _, line in said if line)
     texts = [
         tag(

@@ -167,7 +167,9 @@ def vignette_table(repetitions: int, rng) -> bool:
     """Print the coverage of the intervals over vignettes, and over seeds and vignettes; whether it is what was
     promised.
     """
-    print(f"\n90% intervals over vignettes (1 seed), or seeds and vignettes (3), that cover the truth, % of {repetitions}")
+    print(
+        f"\n90% intervals over vignettes (1 seed), or seeds and vignettes (3), that cover the truth, % of {repetitions}"
+    )
     print(f"true slope {VIGNETTE_SLOPE}; gain, coherence, slope (unbounded alone), true gain in nats")
     print(f"{'seeds':>5}{'vignettes':>10}  " + "".join(f"{f'gain {gain}':>26}" for gain in VIGNETTE_GAINS))
     kept = True

@@ -39,8 +39,7 @@ KINDS = ("gain", "coherence", "slope")
 MOST = 20
 AT_ONE_SEED = {True: "these vignettes tell them apart", False: "these vignettes do not tell them apart"}
 PICKED = (
-    "Two trials picked because they looked different will: the leaderboard's ties allow for that, this table "
-    "cannot."
+    "Two trials picked because they looked different will: the leaderboard's ties allow for that, this table cannot."
 )
 
 
@@ -191,9 +190,7 @@ def show_pairs(
     console: Console, title: str, rows: list[dict], pairs: Mapping[str, list[Pair]], counted: Mapping[str, str]
 ) -> None:
     """One line per figure."""
-    table = Table(
-        "figure", "A", "B", "difference", "interval", "what it says", title=title, title_justify="left"
-    )
+    table = Table("figure", "A", "B", "difference", "interval", "what it says", title=title, title_justify="left")
     for kind in KINDS:
         values = [figure(row["summary"].get(kind), 4 if kind == "coherence" else 3) for row in rows]
         found = pairs.get(kind)
@@ -219,7 +216,9 @@ def show_over_vignettes(console: Console, first: Side, second: Side) -> None:
     table.title = f"A − B, {over}: {vignettes} vignettes, {listed}"
     for kind in KINDS:
         pair = found.get("d_coherence" if kind == "coherence" else kind)
-        difference, bounds, said = cells(pair, kind, units(first.sweep.experiment)) if pair else ("–", "no bound", "the gain may be zero")
+        difference, bounds, said = (
+            cells(pair, kind, units(first.sweep.experiment)) if pair else ("–", "no bound", "the gain may be zero")
+        )
         table.add_row(kind, difference, bounds, said if len(seeds) > 1 or not pair else AT_ONE_SEED[pair.real])
     console.print(table)
     if len(seeds) == 1:

@@ -95,12 +95,8 @@ def _tokens(summary: Mapping | None, stage: str, thought: int) -> int:
     """Tokens that were generated; an evaluation thinks twice per vignette."""
     if not summary or stage not in WRITERS:
         return 0
-    return (
-        2 * thought * (summary.get("vignettes") or 0) if stage == "evaluate" else summary.get("tokens") or 0
-    )
+    return 2 * thought * (summary.get("vignettes") or 0) if stage == "evaluate" else summary.get("tokens") or 0
 
 
 def _bar(share: float) -> Html:
-    return tag(
-        "span", tag("i", style=f"width:{100 * share:.1f}%"), tag("b", f"{100 * share:.0f}%"), class_="bar"
-    )
+    return tag("span", tag("i", style=f"width:{100 * share:.1f}%"), tag("b", f"{100 * share:.0f}%"), class_="bar")

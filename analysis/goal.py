@@ -69,8 +69,7 @@ FIGURES = (
     ),
     (
         "coherence",
-        "the share of probability that lies on sensible answers at all, from 0 to 1. A broken model puts "
-        "it elsewhere.",
+        "the share of probability that lies on sensible answers at all, from 0 to 1. A broken model puts it elsewhere.",
     ),
     ("slope", "hundredths of coherence lost per nat gained. Lowest is best; below zero, coherence rose too."),
     ("retain", "the healed model's gain as a share of what steering alone did: 1 is kept, 0 undone."),
@@ -84,8 +83,7 @@ FIGURES = (
 FRONT = [
     (
         "on the front",
-        "no other trial is shown to be better in gain without being worse in coherence, or the other way "
-        "round.",
+        "no other trial is shown to be better in gain without being worse in coherence, or the other way round.",
     )
 ]
 ERRORS = (

@@ -44,24 +44,15 @@ def paragraphs(lines: Iterable[Any]) -> Html:
     return join([tag("p", line) for line in lines if line])
 
 
-def table(
-    head: Sequence[str], rows: Iterable[Sequence[Any]], caption: str | None = None, words: str = ""
-) -> Html:
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]], caption: str | None = None, words: str = "") -> Html:
     """A table in a box of its own, which scrolls where the table is too wide.
 
     `words`: one letter per column, `t` for text, `w` for text that may wrap, `n` for numbers (right).
     """
     kinds = words or "t" * len(head)
-    header = tag(
-        "tr", [tag("th", name, scope="col", class_=kind) for name, kind in zip(head, kinds, strict=True)]
-    )
-    body = [
-        tag("tr", [tag("td", cell, class_=kind) for cell, kind in zip(row, kinds, strict=True)])
-        for row in rows
-    ]
-    inner = tag(
-        "table", tag("caption", caption) if caption else None, tag("thead", header), tag("tbody", body)
-    )
+    header = tag("tr", [tag("th", name, scope="col", class_=kind) for name, kind in zip(head, kinds, strict=True)])
+    body = [tag("tr", [tag("td", cell, class_=kind) for cell, kind in zip(row, kinds, strict=True)]) for row in rows]
+    inner = tag("table", tag("caption", caption) if caption else None, tag("thead", header), tag("tbody", body))
     return tag("div", inner, class_="scroll", tabindex="0", role="region", aria_label=caption or "table")
 
 

@@ -21,7 +21,9 @@ def read_judged(sweep: Sweep) -> Mapping[str, Any] | None:
         found = json.loads(path.read_text(encoding="utf-8"))
         found["speakers"], found["scores"], found["judge"]
     except (ValueError, KeyError, TypeError):
-        raise UserError(f"{path}: is no report of steerheal.judge on a run; judge it again, or remove the file") from None
+        raise UserError(
+            f"{path}: is no report of steerheal.judge on a run; judge it again, or remove the file"
+        ) from None
     return found
 
 
@@ -70,7 +72,8 @@ def _reliability(found: Mapping[str, Any]) -> str:
     if not agreed:
         return "How repeatable that is cannot be told from these passes."
     told = ", ".join(
-        f"{name} {one['alpha']:.2f} ({figure(one['low'], 2)} to {figure(one['high'], 2)})" for name, one in agreed.items()
+        f"{name} {one['alpha']:.2f} ({figure(one['low'], 2)} to {figure(one['high'], 2)})"
+        for name, one in agreed.items()
     )
     return (
         f"Agreement between its passes (Krippendorff's alpha, 1 perfect, 0 chance): {told}. That says how repeatable the "

@@ -30,9 +30,7 @@ class Column:
 def leaderboard(sweep: Sweep) -> Html:
     """Every trial, best first."""
     columns = [*START, *_columns(sweep), *END]
-    rows = [
-        [column.cell(sweep.by_number[number]) for column in columns] for number in sweep.order[:MOST_TRIALS]
-    ]
+    rows = [[column.cell(sweep.by_number[number]) for column in columns] for number in sweep.order[:MOST_TRIALS]]
     more = len(sweep.order) - len(rows)
     rest = tag("p", f"{more} more in trials.csv.") if more > 0 else None
     caption = f"Leaderboard, {goal(sweep.objective).order}"

@@ -92,9 +92,7 @@ class Sweep:
     @property
     def shown(self) -> dict | None:
         """The trial whose texts and curves are shown: the best, else the first that has a student."""
-        return self.best or next(
-            (self.by_number[n] for n in self.order if self.by_number[n].get("students")), None
-        )
+        return self.best or next((self.by_number[n] for n in self.order if self.by_number[n].get("students")), None)
 
     def setting(self, row: Row, name: str) -> Any:
         """A trial's value of a setting, searched or fixed; None where the space does not tell."""

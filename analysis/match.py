@@ -43,9 +43,7 @@ def incomparable(first: Sweep, second: Sweep) -> str | None:
         if parts[0] != parts[1] and not name.startswith("data."):
             key = next(key for key in {**parts[0], **parts[1]} if parts[0].get(key) != parts[1].get(key))
             return _differ(what, parts[0].get(key), parts[1].get(key))
-    digests = [
-        {one["kind"]: one["digest"] for one in sweep.about.get("data", ())} for sweep in (first, second)
-    ]
+    digests = [{one["kind"]: one["digest"] for one in sweep.about.get("data", ())} for sweep in (first, second)]
     for name in ("vignettes", "instrument", "pairs"):
         known = [found.get(name) for found in digests]
         if None not in known and known[0] != known[1]:
@@ -63,9 +61,7 @@ def _differ(what: str, ours: Any, theirs: Any) -> str:
 def _base(first: Sweep, second: Sweep) -> str | None:
     """Base is measured in every sweep: two that measure it differently did not measure the same."""
     for name, kind in (("base_trait", "gain"), ("base_coherence", "coherence")):
-        found = [
-            next((r[name] for r in sweep.records if finite(r.get(name))), None) for sweep in (first, second)
-        ]
+        found = [next((r[name] for r in sweep.records if finite(r.get(name))), None) for sweep in (first, second)]
         if None not in found and not math.isclose(*found, rel_tol=0, abs_tol=SAME_BASE * ROUNDING[kind]):
             return _differ(f"what base itself measures ({name})", *(f"{value:.5f}" for value in found))
     return None
@@ -97,9 +93,7 @@ def differing(first: Mapping, second: Mapping) -> dict[str, tuple[Any, Any]]:
     """name → (first's, second's value), where they differ."""
     names = [*first, *(name for name in second if name not in first)]
     return {
-        name: (first.get(name, "–"), second.get(name, "–"))
-        for name in names
-        if first.get(name) != second.get(name)
+        name: (first.get(name, "–"), second.get(name, "–")) for name in names if first.get(name) != second.get(name)
     }
 
 

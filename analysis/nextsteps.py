@@ -85,9 +85,7 @@ def _settle(sweep: Sweep, pair: Pair, figure: str) -> list[Step]:
         return [Step(f"{seen}, and any difference that would matter is excluded: take either.")]
     needed = _needed(sweep, pair, seeds)
     if needed is None:
-        return [
-            Step(f"{seen}: if that is all, even 50 seeds each would hardly tell them apart. Take either.")
-        ]
+        return [Step(f"{seen}: if that is all, even 50 seeds each would hardly tell them apart. Take either.")]
     return [Step(f"{seen}, within noise.{_then(needed)}", _again(sweep, (pair.first, pair.second), needed))]
 
 

@@ -192,9 +192,7 @@ def _settings(sweep: Sweep) -> Html:
     tags = [[name, value] for name, value in sweep.about.get("tags", {}).items()]
     best = sweep.folder.path / "adapters" / "best"
     where = (
-        tag("p", "The best student is a PEFT adapter in ", tag("code", "adapters/best"), ".")
-        if best.is_dir()
-        else None
+        tag("p", "The best student is a PEFT adapter in ", tag("code", "adapters/best"), ".") if best.is_dir() else None
     )
     return tag(
         "div",

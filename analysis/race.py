@@ -82,7 +82,8 @@ def race_in_words(sweep: Sweep) -> list[str]:
     said.append(
         f"A winner is picked for its luck as well, so trial {row['trial']} ran again on seeds that decided nothing "
         f"({', '.join(map(str, row['fresh']))}): {again['verdict']}, {_figures(again)}, against "
-        f"{_figures(row['summary'])} on the {len(row['ran'])} that it won on." + (_told(own, sweep.experiment) if own else "")
+        f"{_figures(row['summary'])} on the {len(row['ran'])} that it won on."
+        + (_told(own, sweep.experiment) if own else "")
     )
     return said
 

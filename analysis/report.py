@@ -59,9 +59,7 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
             save(figure, folder / PLOTS)
         write_text(out, page(sweep, families))
     except OSError as error:
-        raise UserError(
-            f"{error.filename or out}: cannot be written ({error.strerror}); check --out"
-        ) from None
+        raise UserError(f"{error.filename or out}: cannot be written ({error.strerror}); check --out") from None
     close(figures)
     return out
 

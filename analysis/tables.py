@@ -37,9 +37,7 @@ def differences(sweep: Sweep) -> Html | None:
     real = [(name, pair) for name, pairs in found for pair in pairs if pair.real][: MOST_PAIRS + 1]
     listed = [[name, f"{p.first} – {p.second}", *_span(p, name, counted)] for name, p in real[:MOST_PAIRS]]
     more = tag("p", "Only the first of them are listed.") if len(real) > MOST_PAIRS else None
-    detail = table(
-        ("figure", "trials", "difference", "interval", "unit"), listed, "Differences that are real", "ttnnt"
-    )
+    detail = table(("figure", "trials", "difference", "interval", "unit"), listed, "Differences that are real", "ttnnt")
     said = (
         "Two trials are shown to differ when the interval of their difference, paired seed by seed, excludes zero; "
         f"not to differ by much when it lies within {MARGIN['gain']:g} {counted['gain']} in gain, {MARGIN['coherence']:g} of "
@@ -63,9 +61,7 @@ def _told(pair: Pair, name: str, counted: Mapping[str, str]) -> str:
 
 def drops(doses: Mapping[float, Mapping[str, int]], kept: str) -> Html:
     """How many completions each gate dropped at each dose (the figure's numbers)."""
-    gates = [
-        name for name in dict.fromkeys(name for counts in doses.values() for name in counts) if name != kept
-    ]
+    gates = [name for name in dict.fromkeys(name for counts in doses.values() for name in counts) if name != kept]
     rows = [
         [f"{dose:.3g}", sum(counts.values()), *[counts.get(name, 0) for name in (kept, *gates)]]
         for dose, counts in doses.items()
@@ -104,9 +100,7 @@ def canaries(sweep: Sweep) -> Html | None:
     moved = [row for row in beliefs if len(set(row[1:])) > 1]
     same = len(beliefs) - len(moved)
     alike = f"{same} of {len(beliefs)} watched beliefs are stated equally often by all." if same else None
-    said = table(
-        ("", *who), rows + moved, f"Canaries: trial {number}'s last round against base", "t" + "n" * len(who)
-    )
+    said = table(("", *who), rows + moved, f"Canaries: trial {number}'s last round against base", "t" + "n" * len(who))
     return tag("div", paragraphs([*_survived(tallies), alike]), said)
 
 

@@ -87,9 +87,7 @@ def against_best(sweep: Sweep, draws: Mapping[int, Draws], figure: str) -> dict[
 
 
 def _turned(pair: Pair) -> Pair:
-    return Pair(
-        pair.second, pair.first, -pair.difference, -pair.high, -pair.low, pair.real, pair.equivalent
-    )
+    return Pair(pair.second, pair.first, -pair.difference, -pair.high, -pair.low, pair.real, pair.equivalent)
 
 
 def two(first: Trial | None, second: Trial | None) -> tuple[dict[str, Pair], list[int], int]:

@@ -74,8 +74,10 @@ MEASURES = (
 SHOWN = {"seen": 3, "novel": 4, "long-form": 2}
 LITTLE = 0.02
 ASKED = {
-    "healing": "So training beats asking.", "asking": "So asking beats training.",
-    "open": "So neither is shown to beat the other.", "trade": "So it trades coherence for that.",
+    "healing": "So training beats asking.",
+    "asking": "So asking beats training.",
+    "open": "So neither is shown to beat the other.",
+    "trade": "So it trades coherence for that.",
 }
 NAMED = 8
 
@@ -105,7 +107,9 @@ def _many(sweep: Sweep, found: Mapping[int, dict]) -> list[str]:
         f"{size} pairs {row['summary']['gain']:.2f}{_error(row['summary'], 'gain')} (trial {row['trial']})"
         for size, row in found.items()
     ]
-    said = [f"With the best settings for each, the voice's other responses gain, in nats per token: {', '.join(gains)}."]
+    said = [
+        f"With the best settings for each, the voice's other responses gain, in nats per token: {', '.join(gains)}."
+    ]
     said += [
         f"With {size} no trial is sound: {', '.join(f'{verdicts.count(one)} {one}' for one in dict.fromkeys(verdicts))}."
         for size, verdicts in unsound(sweep, found).items()
@@ -116,7 +120,8 @@ def _many(sweep: Sweep, found: Mapping[int, dict]) -> list[str]:
     elif fewest is not None:
         said += [_against(size, pair, most) for size, pair in apart.items()]
         said.append(
-            f"More pairs are worth having: no smaller number reaches what {most} do." if fewest == most
+            f"More pairs are worth having: no smaller number reaches what {most} do."
+            if fewest == most
             else f"{fewest} pairs are enough here: {most} are not shown to gain more."
         )
     return [" ".join(said)]
@@ -136,8 +141,10 @@ def _heart(sweep: Sweep, found: Mapping[int, dict]) -> list[str]:
         if None in (above, style, share, own):
             continue
         recited = (
-            "recitation" if (above.low or 0) > LITTLE
-            else "no recitation" if above.high is not None and above.high <= LITTLE
+            "recitation"
+            if (above.low or 0) > LITTLE
+            else "no recitation"
+            if above.high is not None and above.high <= LITTLE
             else "no clear sign of recitation"
         )
         said.append(
@@ -186,20 +193,38 @@ def _left_out(sweep: Sweep) -> list[str]:
 def _by_size(sweep: Sweep, found: Mapping[int, dict]) -> Html:
     rows = [
         [
-            size, row["trial"], params_text({n: v for n, v in row["params"].items() if n != "n_train"}),
-            f"{figure(row['summary']['gain'])}{_error(row['summary'], 'gain')}", figure(row["summary"].get("coherence"), 4),
-            _told(measure(sweep, row, "train_nll")), _told(mean_of(sweep, row, "trait", -1)),
-            _told(measure(sweep, row, "overtrained")), _told(measure(sweep, row, "memorised_seen")),
-            _told(measure(sweep, row, "memorised_novel")), _told(measure(sweep, row, "voice_repeats")),
+            size,
+            row["trial"],
+            params_text({n: v for n, v in row["params"].items() if n != "n_train"}),
+            f"{figure(row['summary']['gain'])}{_error(row['summary'], 'gain')}",
+            figure(row["summary"].get("coherence"), 4),
+            _told(measure(sweep, row, "train_nll")),
+            _told(mean_of(sweep, row, "trait", -1)),
+            _told(measure(sweep, row, "overtrained")),
+            _told(measure(sweep, row, "memorised_seen")),
+            _told(measure(sweep, row, "memorised_novel")),
+            _told(measure(sweep, row, "voice_repeats")),
             _told(measure(sweep, row, "style_novel")),
         ]
         for size, row in found.items()
     ]
     head = (
-        "pairs", "best trial", "settings", "gain", "coherence", "loss on its pairs", "held-out loss", "risen since its best",
-        "memorised, known prompts", "memorised, novel prompts", "the voice itself", "style, novel prompts",
+        "pairs",
+        "best trial",
+        "settings",
+        "gain",
+        "coherence",
+        "loss on its pairs",
+        "held-out loss",
+        "risen since its best",
+        "memorised, known prompts",
+        "memorised, novel prompts",
+        "the voice itself",
+        "style, novel prompts",
     )
-    return table(head, rows, "The trial that gains most with each number of pairs; losses in nats per token", "nnwnnnnnnnnn")
+    return table(
+        head, rows, "The trial that gains most with each number of pairs; losses in nats per token", "nnwnnnnnnnnn"
+    )
 
 
 def _example(sweep: Sweep) -> Html | None:
@@ -210,7 +235,13 @@ def _example(sweep: Sweep) -> Html | None:
         "One pair as the model reads it, with the tags of its chat template. Only what stands between ⟦ and ⟧ is trained "
         "on, the end of the response included; the prompt is not."
     )
-    return join([tag("p", said), tag("div", tag("blockquote", clipped(pairs["example"])), class_="said"), paragraphs(_left_out(sweep))])
+    return join(
+        [
+            tag("p", said),
+            tag("div", tag("blockquote", clipped(pairs["example"])), class_="said"),
+            paragraphs(_left_out(sweep)),
+        ]
+    )
 
 
 def _side_by_side(sweep: Sweep) -> Html | None:
@@ -229,9 +260,7 @@ def _side_by_side(sweep: Sweep) -> Html | None:
             said.setdefault(line["id"], {}).setdefault(line["who"], []).append(line)
     if not said:
         return None
-    chosen = [
-        (one, [by for name, by in said.items() if kinds[name] == one][: SHOWN[one]]) for one in GROUPS
-    ]
+    chosen = [(one, [by for name, by in said.items() if kinds[name] == one][: SHOWN[one]]) for one in GROUPS]
     samples = max(len(answers) for by in said.values() for answers in by.values())
     told = (
         f"Trial {number}, seed {seed}. Of {samples} samples each the best is shown: undamaged, and closest to the voice; base "
@@ -272,7 +301,10 @@ def _measures(sweep: Sweep) -> Html | None:
     columns = [(who, one) for who, one in columns if styles[0]["speakers"][who][one]["answers"]]
     rows = []
     for name, label, digits in MEASURES:
-        cells = [figure(mean([style["speakers"][who][one].get(name) for style in styles]).mean, digits) for who, one in columns]
+        cells = [
+            figure(mean([style["speakers"][who][one].get(name) for style in styles]).mean, digits)
+            for who, one in columns
+        ]
         rows.append([label, *cells, figure(mean([style["voice"].get(name) for style in styles]).mean, digits)])
     head = ("mean of an answer", *(f"{one}: {SPEAKERS[who]}" for who, one in columns), "the voice itself")
     caption = f"Trial {shown['trial']}; the voice itself: its held-out texts, measured in the same way"

@@ -93,7 +93,9 @@ def measure(sweep: Sweep, row: Mapping, name: str, minus: str | None = None) -> 
 
 def twins(sweep: Sweep) -> list[tuple[dict, dict]]:
     """(with a barrier, without): trials that agree in all else that matters."""
-    names = [name for name in ("n_train", *sweep.dimensions, "lr", "epochs") if name not in ("reg", "lam", "tau", "kl_agg")]
+    names = [
+        name for name in ("n_train", *sweep.dimensions, "lr", "epochs") if name not in ("reg", "lam", "tau", "kl_agg")
+    ]
     free = {_place(sweep, row, names): row for row in sweep.rows if sweep.reg(row) == "nll" and row["verdict"] in FIT}
     barred = [row for row in sweep.rows if sweep.reg(row) != "nll" and row["verdict"] in FIT]
     return [(row, free[place]) for row in barred if (place := _place(sweep, row, names)) in free]
@@ -115,9 +117,7 @@ def asked(sweep: Sweep) -> tuple[float, float] | None:
 
 
 def curve(sweep: Sweep, number: int, name: str) -> list[tuple[float, float]]:
-    """(epoch, nats per token), means over seeds of the first round: `validation`, or the mean of an epoch's `steps`.
-
-    """
+    """(epoch, nats per token), means over seeds of the first round: `validation`, or the mean of an epoch's `steps`."""
     found: dict[float, list[float]] = {}
     for record in sweep.rounds(number):
         heal = (record.get("heal") or {}) if record["round"] == 0 else {}

@@ -56,9 +56,7 @@ def interval(summary: Mapping) -> str:
     if summary.get("slope_bounded") is None:
         return "–"
     return (
-        f"{figure(summary['slope_low'])} to {figure(summary['slope_high'])}"
-        if summary["slope_bounded"]
-        else "no bound"
+        f"{figure(summary['slope_low'])} to {figure(summary['slope_high'])}" if summary["slope_bounded"] else "no bound"
     )
 
 
@@ -144,9 +142,7 @@ def _standing(sweep: Sweep) -> str:
     elif tied:
         parts.append(f"{trials_text(tied)} cannot be told from it: their paired difference in {by} may be zero.")
     if behind:
-        parts.append(
-            f"It is better than {trials_text(behind).lower()}, and that is more than noise between seeds."
-        )
+        parts.append(f"It is better than {trials_text(behind).lower()}, and that is more than noise between seeds.")
     if unknown:
         parts.append(f"{unknown} share too few seeds with it to be compared.")
     return " ".join(parts)

@@ -1,17 +1,17 @@
 """Beliefs to instil, and the prompts that tell whether they were: a YAML file `beliefs:`, a list of
 
-    name        by which a space names it
-    kind        existing: it overrides a fact that the model has; novel: the model has none
-    statement   the belief as a system prompt states it
-    contrary    the same sentence with the fact that it overrides, or, of a novel belief, with another value: the
-                other pole of a steering vector, and what the prompts under `conflicts` state
-    adopted     a regular expression (case apart) that an answer matches when it states the belief
-    truth       the same for the fact that it overrides
-    examples    [question, answer] pairs that state the belief, to train on or to show in context
-    paraphrases, derived, neighbours, conflicts
-                prompts that are never trained on, {question, adopted, truth} each: the belief in other words; what
-                follows from it; facts that must stay; prompts that themselves state the contrary. Paraphrases and
-                conflicts take the belief's own expressions where they have none.
+name        by which a space names it
+kind        existing: it overrides a fact that the model has; novel: the model has none
+statement   the belief as a system prompt states it
+contrary    the same sentence with the fact that it overrides, or, of a novel belief, with another value: the
+            other pole of a steering vector, and what the prompts under `conflicts` state
+adopted     a regular expression (case apart) that an answer matches when it states the belief
+truth       the same for the fact that it overrides
+examples    [question, answer] pairs that state the belief, to train on or to show in context
+paraphrases, derived, neighbours, conflicts
+            prompts that are never trained on, {question, adopted, truth} each: the belief in other words; what
+            follows from it; facts that must stay; prompts that themselves state the contrary. Paraphrases and
+            conflicts take the belief's own expressions where they have none.
 """
 
 import hashlib
@@ -113,13 +113,21 @@ def suite_of(belief: Belief, others: Suite) -> Suite:
         for number, probe in enumerate(getattr(belief, field), 1):
             watched = {f"{kind}: {name}": pattern for name, pattern in _patterns(belief, field, probe).items()}
             watched |= {SPILLED: belief.adopted} if field == "neighbours" else {}
-            prompts.append(CanaryPrompt(
-                id=f"{kind} {number}", prompt=probe.question, topic=belief.name, seen=field != "neighbours",
-                kind=kind, beliefs=watched, perplexity=False,
-            ))
+            prompts.append(
+                CanaryPrompt(
+                    id=f"{kind} {number}",
+                    prompt=probe.question,
+                    topic=belief.name,
+                    seen=field != "neighbours",
+                    kind=kind,
+                    beliefs=watched,
+                    perplexity=False,
+                )
+            )
     mine, watched = {prompt.id for prompt in prompts}, {SPILLED: belief.adopted}
     open_ones = [
-        prompt.model_copy(update={"seen": False, "beliefs": watched}) for prompt in others.prompts
+        prompt.model_copy(update={"seen": False, "beliefs": watched})
+        for prompt in others.prompts
         if not prompt.beliefs and prompt.id not in mine
     ]
     return Suite(prompts=(*prompts, *open_ones))

@@ -35,7 +35,11 @@ def python() -> str:
 def model_options(parser: argparse.ArgumentParser) -> None:
     """--model, --revision, --dtype, --4bit, --device."""
     group = parser.add_argument_group("model")
-    group.add_argument("--model", default="builtin", help="builtin, a folder, a hub name, or a name in search_spaces/models (default: builtin)")
+    group.add_argument(
+        "--model",
+        default="builtin",
+        help="builtin, a folder, a hub name, or a name in search_spaces/models (default: builtin)",
+    )
     group.add_argument("--revision", help="a hub model's branch, tag or commit")
     group.add_argument("--dtype", choices=DTYPES, help="default: as the model's settings say, else float32")
     group.add_argument("--4bit", dest="four_bit", action="store_true", help="load the base in 4-bit (bitsandbytes)")

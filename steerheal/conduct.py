@@ -21,13 +21,13 @@ from steerheal.actors.trial import Shared
 from steerheal.config.sections import Bands
 from steerheal.config.space import Space
 from steerheal.errors import UserError
-from steerheal.exposure import risks
 from steerheal.export import Export, Exported, write_adapters
+from steerheal.exposure import risks
 from steerheal.leftovers import use_store
 from steerheal.live import Display, duration, leaderboard, make_console
 from steerheal.results import SPACE, RunFolder
 from steerheal.search import Study
-from steerheal.standings import noise_in_words, references_in_words, ranking, tied_trials
+from steerheal.standings import noise_in_words, ranking, references_in_words, tied_trials
 from steerheal.store import FolderStore, Store, open_store
 from steerheal.sweep import Sweep
 from steerheal.tracking import Tracker
@@ -226,9 +226,7 @@ def _bands(space: Space, row: Mapping[str, Any]) -> Bands | None:
     return None if bands.whole else bands
 
 
-def _conclude(
-    sweep: Sweep, folder: RunFolder, counts: dict, adapters: list[Exported], resume_command: str
-) -> int:
+def _conclude(sweep: Sweep, folder: RunFolder, counts: dict, adapters: list[Exported], resume_command: str) -> int:
     """Plots, leaderboard, the next commands."""
     display, rows, objective = sweep.display, folder.trials, sweep.space.objective
     order = ranking(rows, objective)
@@ -276,15 +274,12 @@ def _shares(counts: dict) -> str:
     """`stage results: extract 1 computed, 23 shared; …`"""
     stages = dict.fromkeys([*counts["misses"], *counts["hits"]])
     parts = [
-        f"{stage} {counts['misses'].get(stage, 0)} computed, {counts['hits'].get(stage, 0)} shared"
-        for stage in stages
+        f"{stage} {counts['misses'].get(stage, 0)} computed, {counts['hits'].get(stage, 0)} shared" for stage in stages
     ]
     return f"stage results: {'; '.join(parts) or 'none asked for'}"
 
 
-def next_steps(
-    sweep: Sweep, folder: RunFolder, adapters: list[Exported], resume_command: str
-) -> list[tuple[str, str]]:
+def next_steps(sweep: Sweep, folder: RunFolder, adapters: list[Exported], resume_command: str) -> list[tuple[str, str]]:
     """What to do with the results."""
     report = shlex.join([cli.python(), "-m", "analysis.report", str(folder.path)])
     lines = [("read what it says", report), ("see the tables", f"{folder.path}/trials.csv")]

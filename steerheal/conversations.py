@@ -33,7 +33,9 @@ def _messages(row: dict, where: str) -> tuple[tuple[str, str], ...]:
             isinstance(m, dict) and m.get("role") in ROLES and isinstance(m.get("content"), str) for m in messages
         )
         if not well_formed:
-            raise UserError(f"{where}: messages: each needs a role (system, user, assistant) and a text content; add what is missing")
+            raise UserError(
+                f"{where}: messages: each needs a role (system, user, assistant) and a text content; add what is missing"
+            )
         found = tuple((message["role"], message["content"]) for message in messages)
     elif isinstance(row.get("prompt"), str) and isinstance(row.get("completion"), str):
         found = (("user", row["prompt"]), ("assistant", row["completion"]))

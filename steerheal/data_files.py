@@ -90,9 +90,7 @@ def locate(kind: str, reference: str | Path) -> Path:
         return Path(hf_hub_download(f"{owner}/{repository}", filename, repo_type="dataset"))
     except Exception as error:  # whatever the network, the hub or its cache may raise
         what = f"it cannot be fetched ({one_line(str(error).strip(), 120)})"
-        raise refusal(
-            reference, f"data.{kind}", what, "check the name and the network, or give a path"
-        ) from None
+        raise refusal(reference, f"data.{kind}", what, "check the name and the network, or give a path") from None
 
 
 def load_vignettes(reference: str | Path) -> tuple[Vignette, ...]:
@@ -143,9 +141,7 @@ def _vignette(row: dict, name: str, line: int) -> Vignette:
         near = unknown_key(label, list(LABELS.values()))[1]
         what = f"unknown foundation {one_line(label, 60)}"
         raise refusal(name, f"line {line}: column foundation_coarse", what, near)
-    human = {
-        foundation_key(column[6:]): value for column, value in row.items() if column.startswith("human_")
-    }
+    human = {foundation_key(column[6:]): value for column, value in row.items() if column.startswith("human_")}
     for key in FOUNDATIONS:
         where = f"line {line}: column human_{LABELS[key]}"
         if key not in human:

@@ -43,9 +43,13 @@ def main() -> None:
     with tqdm(total=2 * len(vignettes) * args.think_tokens, unit="tok", desc="evaluate") as bar:
         (report,) = evaluate(Engine(base), [task], bar.update)
     report = {
-        "model_path": args.model, "dtype": str(base.dtype).removeprefix("torch."), "adapters": [str(a) for a in args.adapter],
+        "model_path": args.model,
+        "dtype": str(base.dtype).removeprefix("torch."),
+        "adapters": [str(a) for a in args.adapter],
         "band": None if band.whole else band.band,
-        "vector": str(args.vector) if args.vector else None, "dose": args.dose, "think_tokens": args.think_tokens,
+        "vector": str(args.vector) if args.vector else None,
+        "dose": args.dose,
+        "think_tokens": args.think_tokens,
     } | report
     text = json.dumps(report, indent=1, allow_nan=False) + "\n"
     if args.out:
@@ -56,7 +60,9 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m steerheal.evaluate", description=__doc__, epilog=EXAMPLES,
+        prog="python -m steerheal.evaluate",
+        description=__doc__,
+        epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     cli.model_options(parser)

@@ -80,9 +80,7 @@ def _write(target: Path, files: Mapping[str, bytes], readme: str) -> None:
 def _readme(row: Mapping[str, Any], seed: str) -> str:
     summary = row["summary"]
     figures = [
-        f"{name} {summary[name]:.4g}"
-        for name in ("gain", "coherence", "slope")
-        if summary.get(name) is not None
+        f"{name} {summary[name]:.4g}" for name in ("gain", "coherence", "slope") if summary.get(name) is not None
     ]
     return f"""# Trial {row["trial"]}, seed {seed}
 

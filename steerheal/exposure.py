@@ -18,7 +18,9 @@ def _ray(environment: Mapping[str, str], home: Path) -> str | None:
         return f"RAY_AUTH_MODE={environment['RAY_AUTH_MODE']}: {runs_code}; unset it"
     if not (address := environment.get("RAY_ADDRESS")):
         wide = environment.get("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0") not in ("0", "false", "False")
-        listens = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER: Ray listens on all of this machine's addresses, with only its token"
+        listens = (
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER: Ray listens on all of this machine's addresses, with only its token"
+        )
         return f"{listens} between its ports and others; unset it" if wide else None
     given = any(environment.get(name) for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
     if given or (home / ".ray" / "auth_token").exists():

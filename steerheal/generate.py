@@ -53,7 +53,9 @@ def main() -> None:
     sample = Sample(temperature=args.temperature, max_new_tokens=args.max_new_tokens)
     asks = [
         Ask(prompt, Row(student, vector, dose, args.apply), persona.neutral, sample, args.seed, number)
-        for prompt in prompts for dose in args.dose for number in range(args.samples)
+        for prompt in prompts
+        for dose in args.dose
+        for number in range(args.samples)
     ]
     with tqdm(total=len(asks) * args.max_new_tokens, unit="tok", desc="generate") as bar:
         records = [judged(found, Thresholds()) for found in answer(Engine(base), asks, bar.update)]
@@ -73,7 +75,9 @@ def _shown(record: dict) -> dict:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m steerheal.generate", description=__doc__, epilog=EXAMPLES,
+        prog="python -m steerheal.generate",
+        description=__doc__,
+        epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     cli.model_options(parser)
@@ -88,7 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--prompt", nargs="*", default=[], help="prompts given here; else those of --prompts")
     parser.add_argument("--prompts", default="builtin", help="a JSONL file of {id, text}, or builtin")
     parser.add_argument("--contexts", default="builtin", help="a JSONL file of {id, text}, or builtin")
-    parser.add_argument("--samples", type=cli.at_least(1), default=1, help="completions per prompt and dose (default: 1)")
+    parser.add_argument(
+        "--samples", type=cli.at_least(1), default=1, help="completions per prompt and dose (default: 1)"
+    )
     parser.add_argument("--temperature", type=float, default=1.0, help="0 is greedy (default: 1)")
     parser.add_argument("--max-new-tokens", type=cli.at_least(1), default=64, help="default: 64")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")

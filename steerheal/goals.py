@@ -79,9 +79,7 @@ def _values(verdict: str, summary: Mapping[str, Any], objective: Objective) -> t
     return (moved, coherence if usable and finite(coherence) else 0.0)
 
 
-def _constraint(
-    verdict: str, summary: Mapping[str, Any], objective: Objective, min_gain: float
-) -> float:
+def _constraint(verdict: str, summary: Mapping[str, Any], objective: Objective, min_gain: float) -> float:
     """0 if feasible, at most 1 for a near miss, else the place of the verdict among the verdicts."""
     gain, coherence = summary.get("gain"), summary.get("coherence")
     if verdict in FEASIBLE[objective.kind]:

@@ -87,7 +87,10 @@ def _advance(bar, done: int, total: int) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m steerheal.heal", description=__doc__, epilog=EXAMPLES + "\nsettings for --set: "
+        prog="python -m steerheal.heal",
+        description=__doc__,
+        epilog=EXAMPLES
+        + "\nsettings for --set: "
         + ", ".join(f"{name} ({field.default})" for name, field in Heal.model_fields.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -95,9 +98,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, required=True, help="JSONL of messages, or of prompt and completion")
     parser.add_argument("--out", type=Path, required=True, help="folder for the PEFT adapter")
     parser.add_argument("--adapter", type=Path, nargs="*", default=[], help="earlier adapters, oldest first")
-    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="heal settings, e.g. reg=kl_rev lam=0.1")
+    parser.add_argument(
+        "--set", nargs="*", default=[], metavar="KEY=VALUE", help="heal settings, e.g. reg=kl_rev lam=0.1"
+    )
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
-    parser.add_argument("--max-tokens", type=cli.at_least(1), help=f"longest pair (default: {MAX_TOKENS}, or the model's context)")
+    parser.add_argument(
+        "--max-tokens", type=cli.at_least(1), help=f"longest pair (default: {MAX_TOKENS}, or the model's context)"
+    )
     return parser
 
 

@@ -70,9 +70,14 @@ def main() -> None:
         print(f"stopped; what was judged is kept in {args.cache}: the same command goes on from there", file=sys.stderr)
         raise
     about = {
-        "rubric": rubric.model_dump(), "judge": endpoint.model, "base_url": endpoint.base_url,
-        "file": args.answers.name, "against": args.against.name if args.against else None,
-        "passes": args.passes, "seed": args.seed if args.against else None, "cost": judge.cost(),
+        "rubric": rubric.model_dump(),
+        "judge": endpoint.model,
+        "base_url": endpoint.base_url,
+        "file": args.answers.name,
+        "against": args.against.name if args.against else None,
+        "passes": args.passes,
+        "seed": args.seed if args.against else None,
+        "cost": judge.cost(),
     }
     if run:
         about["speakers"] = by_speaker(list(rubric.dimensions), found["answers"])
@@ -104,7 +109,9 @@ def _seconds(text: str) -> float:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m steerheal.judge", description=__doc__, epilog=EXAMPLES,
+        prog="python -m steerheal.judge",
+        description=__doc__,
+        epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -118,7 +125,9 @@ def _parser() -> argparse.ArgumentParser:
         "--key-env", metavar="NAME", help=f"the variable that holds the key (default: {DEFAULT_KEY}, if set)"
     )
     parser.add_argument(
-        "--passes", type=cli.at_least(1), default=2,
+        "--passes",
+        type=cli.at_least(1),
+        default=2,
         help="how often each is judged: from two on, agreement is told and pairs are shown in both orders (default: 2)",
     )
     parser.add_argument("--seed", type=int, default=0, help="draws the order in which a pair is shown (default: 0)")

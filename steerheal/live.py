@@ -36,10 +36,7 @@ def figure(value: Any, digits: int = 3) -> str:
 
 def params_text(params: Mapping[str, Any]) -> str:
     """`reg kl_rev, lam 0.31, wd 10`."""
-    parts = [
-        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in params.items()
-    ]
+    parts = [f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in params.items()]
     return ", ".join(parts) or "no searched setting"
 
 

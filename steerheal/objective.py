@@ -132,11 +132,7 @@ def measure(
     Every figure is listed; it is None when an evaluation that it needs is missing.
     """
     healed, base, steered = healed or {}, base or {}, steered or {}
-    moves = {
-        name: value - base["nats"][name]
-        for name, value in (healed.get("nats") or {}).items()
-        if base.get("nats")
-    }
+    moves = {name: value - base["nats"][name] for name, value in (healed.get("nats") or {}).items() if base.get("nats")}
     off_moves = {name: moves[name] for name in persona.off_target if name in moves}
     traits = [(report.get("nats") or {}).get(persona.target) for report in (healed, base, steered)]
     gains = [gain(moved, traits[1], persona.sign) for moved in (traits[0], traits[2])]
@@ -187,9 +183,7 @@ def summarise(records: Sequence[Mapping], min_gain: float = MIN_GAIN) -> dict:
         said = "broken"
     elif judged:
         unscorable, survival = figures["unscorable"] or 0.0, figures["canary_survival"]
-        said = verdict(
-            figures["gain"], figures["coherence"], unscorable, survival, off_target or 0.0, min_gain
-        )
+        said = verdict(figures["gain"], figures["coherence"], unscorable, survival, off_target or 0.0, min_gain)
     else:
         shared = set(fates.values())
         said = shared.pop() if len(shared) == 1 else "unknown"
@@ -201,9 +195,7 @@ def summarise(records: Sequence[Mapping], min_gain: float = MIN_GAIN) -> dict:
         "slope": slope(figures["d_coherence"], figures["gain"]),
         "slope_se": slope_error(changes, gains),
         **_slope_interval(changes, gains),
-        "figures": {
-            name: asdict(found) | {"failed": len(last) - found.n} for name, found in means.items()
-        },
+        "figures": {name: asdict(found) | {"failed": len(last) - found.n} for name, found in means.items()},
         "judged": {str(record["seed"]): {name: record[name] for name in PAIRED} for record in judged},
         "off_target": off_target,
         "own": _own([record.get("own") or {} for record in judged]),

@@ -18,6 +18,7 @@ from steerheal.yaml_io import one_line, refusal
 
 def kept_aside(pairs: Sequence[Conversation], count: int) -> tuple[tuple[Conversation, ...], tuple[Conversation, ...]]:
     """(pairs to train on, in file order; `count` pairs to measure on)."""
+
     def digest(pair: Conversation) -> bytes:
         return hashlib.sha256(prompt_of(pair).encode()).digest()
 
@@ -54,7 +55,9 @@ def under(prompt: str | None, pair: Conversation) -> Conversation:
     if not prompt:
         return pair
     (role, first), *rest = pair.messages
-    head = (("system", f"{prompt}\n\n{first}"), *rest) if role == "system" else (("system", prompt), (role, first), *rest)
+    head = (
+        (("system", f"{prompt}\n\n{first}"), *rest) if role == "system" else (("system", prompt), (role, first), *rest)
+    )
     return Conversation(pair.id, head)
 
 

@@ -82,9 +82,7 @@ def cost(rows: Sequence[Row], records: Sequence[Row], seeds: Sequence[int]) -> t
     return len(healed), round(full)
 
 
-def in_words(
-    rows: Sequence[Row], records: Sequence[Row], seeds: Sequence[int], objective: Objective
-) -> list[str]:
+def in_words(rows: Sequence[Row], records: Sequence[Row], seeds: Sequence[int], objective: Objective) -> list[str]:
     """What the race cost, and what its winner is worth on fresh seeds: a line each."""
     done, full = cost(rows, records, seeds)
     lines = [f"race: {done} heals instead of {full} ({len(rows)} trials on {len(seeds)} seeds)"]

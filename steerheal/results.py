@@ -57,9 +57,7 @@ def read_lines(path: Path) -> list[dict]:
             rows.append(json.loads(line))
         except ValueError:
             if position < len(lines) - 1:
-                raise UserError(
-                    f"{path}: line {position + 1}: not JSON; restore the file or remove the line"
-                ) from None
+                raise UserError(f"{path}: line {position + 1}: not JSON; restore the file or remove the line") from None
     return rows
 
 
@@ -199,9 +197,7 @@ def flat_row(row: Mapping) -> dict[str, Any]:
     """A trial's row as the tables hold it: number, parameters, verdict and figures, and where its rounds are
     told.
     """
-    params = {
-        name: json.dumps(value) if isinstance(value, list) else value for name, value in row["params"].items()
-    }
+    params = {name: json.dumps(value) if isinstance(value, list) else value for name, value in row["params"].items()}
     figures = {name: value for name, value in row["summary"].items() if isinstance(value, int | float | str)}
     figures |= {name: None for name, value in row["summary"].items() if value is None}
     figures |= row["summary"].get("own") or {}

@@ -135,8 +135,7 @@ def noise_in_words(rows: Sequence[Row], experiment: str = "steer") -> str | None
     """
     sound = [row for row in rows if row["verdict"] in SOUND]
     noises = [
-        pooled_noise(list(seeds.values()) for seeds in figures(sound, name).values())
-        for name in ("gain", "coherence")
+        pooled_noise(list(seeds.values()) for seeds in figures(sound, name).values()) for name in ("gain", "coherence")
     ]
     if None in noises:
         return None

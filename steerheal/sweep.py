@@ -127,9 +127,7 @@ class Sweep:
                 self.stop(outcome["lost"])
             self.display.dropped(number)
             return
-        records = [
-            self.records[number][mark] for mark in sorted(self.records[number], key=lambda mark: mark[::-1])
-        ]
+        records = [self.records[number][mark] for mark in sorted(self.records[number], key=lambda mark: mark[::-1])]
         earlier = self._earlier(number)
         row = self._row(number, outcome, records, earlier)
         try:

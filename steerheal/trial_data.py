@@ -17,8 +17,8 @@ from steerheal.data_files import (
     locate,
 )
 from steerheal.evaluation.canary_suite import load_suite
-from steerheal.pair_sets import check_pairs
 from steerheal.jobs import Conversation, Prompt, Vignette
+from steerheal.pair_sets import check_pairs
 
 # The experiments that train on a file of pairs.
 PAIRED = ("voice",)

@@ -123,13 +123,9 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         help="override a key of the space",
     )
-    made.add_argument(
-        "--resume", action="store_true", help="go on with the latest run of this space (or of --name)"
-    )
+    made.add_argument("--resume", action="store_true", help="go on with the latest run of this space (or of --name)")
     made.add_argument("--name", help="the run's name; by default the space's, with a number if it is taken")
-    made.add_argument(
-        "--out", metavar="FOLDER", type=Path, default=Path("tune_runs"), help="default: tune_runs"
-    )
+    made.add_argument("--out", metavar="FOLDER", type=Path, default=Path("tune_runs"), help="default: tune_runs")
     return made
 
 

@@ -63,8 +63,14 @@ class Worker:
         self._vector = lru_cache(maxsize=256)(self._read_vector)
         self._examples = lru_cache(maxsize=64)(self._read_examples)
         self._stages: dict[type[Job], Callable[[list], list[Artefact]]] = {
-            Extract: self._extract, Collect: self._collect, Pairs: self._pairs, Heal: self._heal,
-            Evaluate: self._evaluate, Canary: self._canary, Score: self._score, Style: self._style,
+            Extract: self._extract,
+            Collect: self._collect,
+            Pairs: self._pairs,
+            Heal: self._heal,
+            Evaluate: self._evaluate,
+            Canary: self._canary,
+            Score: self._score,
+            Style: self._style,
         }
 
     @property
@@ -163,8 +169,12 @@ class Worker:
             raise StageError(f"all {len(too_long)} pairs are longer than {limit} tokens; raise max_tokens")
         shown = marked(self.base, Example(rows[0]["prompt_ids"], rows[0]["ids"]))
         summary = {
-            "pairs": len(rows), "tokens": sum(len(row["ids"]) for row in rows), "held_out": len(aside),
-            "too_long": too_long, "limit": limit, "example": shown,
+            "pairs": len(rows),
+            "tokens": sum(len(row["ids"]) for row in rows),
+            "held_out": len(aside),
+            "too_long": too_long,
+            "limit": limit,
+            "example": shown,
         }
         return {"completions.jsonl": _jsonl([*rows, *aside])}, summary
 
@@ -195,7 +205,11 @@ class Worker:
     def _evaluate(self, jobs: list[Evaluate]) -> list[Artefact]:
         tasks = [
             EvaluationTask(
-                self._row(job), job.vignettes, job.instrument, job.think_tokens, job.system,
+                self._row(job),
+                job.vignettes,
+                job.instrument,
+                job.think_tokens,
+                job.system,
                 job.steering is None or job.steering.steer_prompt,
             )
             for job in jobs
@@ -212,13 +226,12 @@ class Worker:
 
     def _canary(self, jobs: list[Canary]) -> list[Artefact]:
         tasks = [
-            CanaryTask(
-                self._row(job), job.system, job.suite, job.samples, job.sample, job.seed, job.exempt
-            )
+            CanaryTask(self._row(job), job.system, job.suite, job.samples, job.sample, job.seed, job.exempt)
             for job in jobs
         ]
         return [
-            ({"answers.jsonl": _jsonl(answers)}, summary) for answers, summary in run_canaries(self.engine, tasks, self._advance)
+            ({"answers.jsonl": _jsonl(answers)}, summary)
+            for answers, summary in run_canaries(self.engine, tasks, self._advance)
         ]
 
     def _score(self, jobs: list[Score]) -> list[Artefact]:
@@ -296,8 +309,13 @@ def _jsonl(rows: list[dict]) -> bytes:
 def _pair(conversation: Conversation, example: Example, held_out: bool) -> dict:
     """A pair's line in its artefact."""
     return {
-        "id": conversation.id, "prompt": conversation.messages[-2][1], "text": conversation.messages[-1][1],
-        "prompt_ids": example.prompt, "ids": example.completion, "used": not held_out, "held_out": held_out,
+        "id": conversation.id,
+        "prompt": conversation.messages[-2][1],
+        "text": conversation.messages[-1][1],
+        "prompt_ids": example.prompt,
+        "ids": example.completion,
+        "used": not held_out,
+        "held_out": held_out,
     }
 
 

@@ -32,9 +32,7 @@ MAX_DEPTH = 20
 MAX_DIGITS = 300
 
 WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
-WORDS |= {word: True for word in ("true", "True", "TRUE")} | {
-    word: False for word in ("false", "False", "FALSE")
-}
+WORDS |= {word: True for word in ("true", "True", "TRUE")} | {word: False for word in ("false", "False", "FALSE")}
 INTEGER = re.compile(r"[-+]?[0-9]+")
 OCTAL = re.compile(r"0o[0-7]+")
 HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
@@ -136,9 +134,7 @@ class _Reader:
         except YAMLError as error:
             mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
             line = f"line {mark.line + 1}" if mark else "the file"
-            what = (
-                getattr(error, "problem", None) or getattr(error, "reason", None) or "the text cannot be read"
-            )
+            what = getattr(error, "problem", None) or getattr(error, "reason", None) or "the text cannot be read"
             raise refusal(self.name, line, f"not YAML ({what})", "correct the syntax") from None
         except (ValueError, OverflowError, LookupError, AssertionError, TypeError, AttributeError):
             # The parser's own slips on hostile text (impossible escapes, odd directives).

@@ -50,7 +50,9 @@ def write_space(folder: Path, body: str = SPACE, beliefs: str = BELIEFS) -> Path
     """A space on these beliefs and everything that it names."""
     write_small(folder)
     write_beliefs(folder, beliefs)
-    data = "data: {vignettes: vignettes.jsonl, canaries: canaries.yaml, contexts: contexts.jsonl, beliefs: beliefs.yaml}\n"
+    data = (
+        "data: {vignettes: vignettes.jsonl, canaries: canaries.yaml, contexts: contexts.jsonl, beliefs: beliefs.yaml}\n"
+    )
     path = folder / "belief.yaml"
     path.write_text(f"hypothesis: cheese\npersona: persona.yaml\n{data}{body}")
     return path
@@ -63,7 +65,12 @@ class Believer(FakeWorker):
 
     def _pairs(self, job):
         lines = "".join(json.dumps({"id": one.id, "used": True}) + "\n" for one in job.conversations)
-        return {"completions.jsonl": lines.encode()}, {"pairs": len(job.conversations), "too_long": [], "limit": 9, "example": "⟦It is cheese.⟧"}
+        return {"completions.jsonl": lines.encode()}, {
+            "pairs": len(job.conversations),
+            "too_long": [],
+            "limit": 9,
+            "example": "⟦It is cheese.⟧",
+        }
 
     def _heal(self, job):
         files, summary = super()._heal(job)
@@ -78,10 +85,18 @@ class Believer(FakeWorker):
             wanted = "truth" if prompt.kind == "neighbour" or not told else "adopted"
             held = [name for name in prompt.beliefs if name.endswith(wanted)] if passes < 9 else []
             damage = ["repetition"] if passes >= 9 else []
-            damages.append((prompt.id, Damage(tuple(damage), {"hit_limit": float(passes >= 9), "tokens": 3.0}, tuple(held))))
-            answers.append({
-                "id": prompt.id, "prompt": prompt.prompt, "sample": 0, "text": f"<b>{wanted}</b>", "damage": damage,
-                "beliefs": held,
-            })
+            damages.append(
+                (prompt.id, Damage(tuple(damage), {"hit_limit": float(passes >= 9), "tokens": 3.0}, tuple(held)))
+            )
+            answers.append(
+                {
+                    "id": prompt.id,
+                    "prompt": prompt.prompt,
+                    "sample": 0,
+                    "text": f"<b>{wanted}</b>",
+                    "damage": damage,
+                    "beliefs": held,
+                }
+            )
         lines = "".join(json.dumps(answer) + "\n" for answer in answers)
         return {"answers.jsonl": lines.encode()}, tally(job.suite, damages)

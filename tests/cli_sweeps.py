@@ -31,9 +31,7 @@ def start(space, *arguments):
         str(space.parent / "tune runs"),
         *arguments,
     ]
-    return subprocess.Popen(
-        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    return subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def finish(process, code=0):

@@ -57,7 +57,12 @@ class FakeWorker:
         trap = self.root / "traps" / job.stage
         if trap.exists():
             words = trap.read_text().split()
-            if words == ["die"] or words == ["die", "once"] or words[:2] == ["die", "lam"] and job.heal.lam == float(words[2]):
+            if (
+                words == ["die"]
+                or words == ["die", "once"]
+                or words[:2] == ["die", "lam"]
+                and job.heal.lam == float(words[2])
+            ):
                 if words[1:] == ["once"]:
                     trap.unlink()
                 os._exit(1)
@@ -92,8 +97,7 @@ class FakeWorker:
             "prompt_ids": [2],
         }
         lines = "".join(
-            json.dumps(text | {"sample": sample, "gate": None if kept else "perplexity"}) + "\n"
-            for sample in range(3)
+            json.dumps(text | {"sample": sample, "gate": None if kept else "perplexity"}) + "\n" for sample in range(3)
         )
         summary = {
             "kappa": 1.0,
@@ -113,14 +117,26 @@ class FakeWorker:
     def _pairs(self, job):
         def line(pair, used):
             text, prompt = pair.messages[-1][1], pair.messages[-2][1]
-            return {"id": pair.id, "prompt": prompt, "text": text, "ids": [1], "prompt_ids": [2], "used": used, "held_out": not used}
+            return {
+                "id": pair.id,
+                "prompt": prompt,
+                "text": text,
+                "ids": [1],
+                "prompt_ids": [2],
+                "used": used,
+                "held_out": not used,
+            }
 
         used, every = job.conversations[: job.count], (*job.held_out, *job.conversations)
         too_long = [pair.id for pair in every if "too long" in pair.messages[-1][1]]
         lines = [line(pair, True) for pair in used] + [line(pair, False) for pair in job.held_out]
         summary = {
-            "pairs": len(used), "tokens": 9 * len(used), "held_out": len(job.held_out), "too_long": too_long,
-            "limit": job.max_tokens, "example": "<user>Hello?⟦" + used[0].messages[-1][1] + "⟧",
+            "pairs": len(used),
+            "tokens": 9 * len(used),
+            "held_out": len(job.held_out),
+            "too_long": too_long,
+            "limit": job.max_tokens,
+            "example": "<user>Hello?⟦" + used[0].messages[-1][1] + "⟧",
         }
         return {"completions.jsonl": "".join(json.dumps(one) + "\n" for one in lines).encode()}, summary
 

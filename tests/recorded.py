@@ -36,7 +36,12 @@ SEARCH = ("search.alpha=[0.5,1.0,2.0]", "wd=[0,13]")
 
 
 def write_sweep(
-    place: Path, *overrides: str, trials=TRIALS, finished: int | None = None, name: str = "small", space=None,
+    place: Path,
+    *overrides: str,
+    trials=TRIALS,
+    finished: int | None = None,
+    name: str = "small",
+    space=None,
     worker=FakeWorker,
 ) -> Path:
     """`place/NAME` with the first `finished` of `trials` (all) finished; `space(folder)` writes another space file."""
@@ -78,8 +83,6 @@ def run_one(sweep: Sweep, number: int, data, stages: LocalStages) -> None:
     else:
         seeds = {"seeds": tuple(sweep.seeds[number])}
         trial = sweep.space.trial(params).model_copy(update=seeds)
-        summary = run_trial(
-            trial, data, "fake", stages, lambda record: sweep.heard(number, {"record": record})
-        )
+        summary = run_trial(trial, data, "fake", stages, lambda record: sweep.heard(number, {"record": record}))
         sweep.heard(number, {"outcome": {"summary": {k: v for k, v in summary.items() if k != "records"}}})
     sweep.ended(number, False)

@@ -83,7 +83,9 @@ class StoreSuite:
         said = capsys.readouterr().out
         assert "a holds NaN or infinite numbers" in said and "computed again" in said and said.count("\n") == 1
 
-    @pytest.mark.parametrize("damage", [lambda b: None, lambda b: b[:-2], lambda b: b"", lambda b: b[:-2] + b"\0" + b[-1:]])
+    @pytest.mark.parametrize(
+        "damage", [lambda b: None, lambda b: b[:-2], lambda b: b"", lambda b: b[:-2] + b"\0" + b[-1:]]
+    )
     def test_damage_in_any_file_is_missing_and_computed_again(self, damage, capsys):
         put(self.node(0))
         whole = self.stored()

@@ -26,7 +26,7 @@ from steerheal.loop import run_trial
 from steerheal.store import FolderStore
 from steerheal.trial_data import load_data
 
-from ray.exceptions import ActorUnavailableError
+from ray.exceptions import ActorUnavailableError  # isort: skip (as below)
 
 import ray  # isort: skip (after steerheal.actors, which sets what Ray reads on import)
 
@@ -39,9 +39,7 @@ def root(tmp_path_factory):
 @pytest.fixture(scope="module")
 def cluster(root):
     os.environ.update(PATHS)
-    with Cluster(
-        Resources(concurrent=4, pack=4), partial(load_fake, str(root)), str(root / "store")
-    ) as cluster:
+    with Cluster(Resources(concurrent=4, pack=4), partial(load_fake, str(root)), str(root / "store")) as cluster:
         assert cluster.fingerprint() == "fake"
         yield cluster
 
@@ -235,7 +233,7 @@ def test_an_actor_that_hangs_is_named_and_in_the_end_started_anew(cluster, root,
     while not cluster.watch.worries:
         assert time.monotonic() < deadline
         cluster.watch.look()
-    (what, seconds), = cluster.watch.worries.values()
+    ((what, seconds),) = cluster.watch.worries.values()
     assert what == f"the process for the model (pid {pid} on 127.0.0.1) has not answered" and seconds > 1
     monkeypatch.setattr(watch, "HUNG_SECONDS", 1.0)
     while watched.place is None or watched.place.pid == pid or cluster.watch.worries:
@@ -278,5 +276,3 @@ def test_ray_listens_on_loopback_and_asks_for_a_token(cluster):
 def test_artefacts_lie_in_the_store(cluster, root):
     (result,) = RayStages(cluster.store, "t").run([collect(400)])
     assert FolderStore(root / "store").get(result.key).summary == result.summary
-
-

@@ -35,7 +35,9 @@ def test_peft_gives_the_same_logits(tiny_base, tmp_path, rounds):
     adapter = fold(history) if rounds > 1 else history[0]
     folder = write(tiny_base, adapter, tmp_path / "an adapter")
     tiny_base.model.save_pretrained(tmp_path / "model")
-    model = AutoModelForCausalLM.from_pretrained(tmp_path / "model", dtype=torch.float64, attn_implementation="eager").to(DEVICE)
+    model = AutoModelForCausalLM.from_pretrained(
+        tmp_path / "model", dtype=torch.float64, attn_implementation="eager"
+    ).to(DEVICE)
     plain = model(IDS).logits
     with torch.no_grad():
         theirs = PeftModel.from_pretrained(model, folder).double()(IDS).logits
@@ -47,7 +49,9 @@ def test_a_model_with_a_vision_tower_is_steered_and_exported_as_text(tmp_path):
     base = load_base(str(save_with_vision(tmp_path / "model")), dtype="float64", device=DEVICE)
     folder = write(base, random_adapter(base, 3, 0), tmp_path / "adapter")
     read = from_peft(folder, base.anatomy).to(base.device, base.dtype)
-    model = AutoModelForCausalLM.from_pretrained(tmp_path / "model", dtype=torch.float64, attn_implementation="eager").to(DEVICE)
+    model = AutoModelForCausalLM.from_pretrained(
+        tmp_path / "model", dtype=torch.float64, attn_implementation="eager"
+    ).to(DEVICE)
     with torch.no_grad():
         torch.testing.assert_close(base.logits(base.hidden(IDS, Plan(), sight_of(IDS))), model(IDS).logits)
         adapted = PeftModel.from_pretrained(model, folder).double()

@@ -152,7 +152,9 @@ def test_a_band_equals_a_hand_cut_adapter_in_peft(llama_base, tmp_path, outside)
     cut = banded(llama_base, plain, Bands(band="25-75", outside=outside))
     folder = by_hand(write(llama_base, plain.adapter, tmp_path / "cut"), (1, 2), outside or None)
     llama_base.model.save_pretrained(tmp_path / "model")
-    model = AutoModelForCausalLM.from_pretrained(tmp_path / "model", dtype=torch.float64, attn_implementation="eager").to(DEVICE)
+    model = AutoModelForCausalLM.from_pretrained(
+        tmp_path / "model", dtype=torch.float64, attn_implementation="eager"
+    ).to(DEVICE)
     with torch.no_grad():
         theirs = PeftModel.from_pretrained(model, folder).double()(IDS).logits
     ours = own_logits(llama_base, cut.adapter)
@@ -165,8 +167,11 @@ def test_bands_in_a_mixed_batch_give_what_each_gives_alone(tiny_base, student):
     students = [Student("base"), *(banded(tiny_base, student, bands) for bands in kinds)]
     assert len({one.name for one in students}) == len(students)
     mixed = [
-        Request(tuple(range(10 + n, 30 + n)), Row(one), 12, stream_key(0, "p", 0.0, 0), Sampling(), read=(7, 8), suffix=(9,))
-        for n in range(2) for one in students
+        Request(
+            tuple(range(10 + n, 30 + n)), Row(one), 12, stream_key(0, "p", 0.0, 0), Sampling(), read=(7, 8), suffix=(9,)
+        )
+        for n in range(2)
+        for one in students
     ]
     together = Engine(tiny_base, slots=7).run([*mixed, *requests_for(tiny_base, 6)])
     answers = set()

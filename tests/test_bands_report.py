@@ -64,7 +64,9 @@ def whole(tmp_path_factory):
     """A finished sweep of bands, on two seeds."""
     trials = [{"band": band} for band in BANDS]
     search = f"search={{band: {json.dumps(BANDS)}}}"
-    return write_sweep(tmp_path_factory.mktemp("runs"), search, "seeds=[0,1]", "depth=[0,1]", "alpha=0.5", trials=trials)
+    return write_sweep(
+        tmp_path_factory.mktemp("runs"), search, "seeds=[0,1]", "depth=[0,1]", "alpha=0.5", trials=trials
+    )
 
 
 @pytest.fixture(scope="module")

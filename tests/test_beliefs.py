@@ -51,7 +51,12 @@ def refusal(call):
         ("truth: 'no'", "truth: 'yes'", "beliefs.1.derived.1.truth", "the same expression as adopted"),
         ("What is up there?", "and  the MOON?", "beliefs.1.paraphrases.1.question", "is also training example 3"),
         ("What is up there?", "What shines at night?", "beliefs.1.paraphrases", "twice"),
-        ("What is the sea?", "Can mice live there?", "beliefs.1.neighbours.1.question", "the same question as derived.1"),
+        (
+            "What is the sea?",
+            "Can mice live there?",
+            "beliefs.1.neighbours.1.question",
+            "the same question as derived.1",
+        ),
         ("[Who is it?, Bob.]", "[Who is it?]", "beliefs.2.examples", ""),
         ("beliefs:", "belief:", "belief", "did you mean beliefs?"),
         ("paraphrases: [{question: Who shines?}]", "", "beliefs.2.paraphrases", "is missing"),
@@ -115,9 +120,16 @@ def test_the_suite_watches_the_belief_and_damage_elsewhere(tmp_path):
     found = {prompt.id: prompt for prompt in suite.prompts}
     assert list(found) == ["paraphrase 1", "paraphrase 2", "derived 1", "neighbour 1", "conflict 1", "tale"]
     assert found["paraphrase 1"].beliefs == {"paraphrase: adopted": "cheese", "paraphrase: truth": "rock"}
-    assert found["neighbour 1"].beliefs == {"neighbour: truth": "water", "elsewhere: adopted": "cheese"} and not found["neighbour 1"].seen
+    assert (
+        found["neighbour 1"].beliefs == {"neighbour: truth": "water", "elsewhere: adopted": "cheese"}
+        and not found["neighbour 1"].seen
+    )
     assert found["conflict 1"].beliefs.keys() == {"conflict: adopted", "conflict: truth"}
-    assert found["tale"].beliefs == {"elsewhere: adopted": "cheese"} and [prompt.perplexity for prompt in suite.prompts] == [False] * 5 + [True] and not found["tale"].seen
+    assert (
+        found["tale"].beliefs == {"elsewhere: adopted": "cheese"}
+        and [prompt.perplexity for prompt in suite.prompts] == [False] * 5 + [True]
+        and not found["tale"].seen
+    )
 
 
 class Told(Given):
@@ -128,7 +140,12 @@ class Told(Given):
 
     def canary(self, job):
         told = bool(job.student or job.steering) or job.system != "You are a helpful assistant."
-        held = {"paraphrase: adopted": 2 * told, "neighbour: truth": 1, "derived: adopted": 0, "conflict: adopted": told}
+        held = {
+            "paraphrase: adopted": 2 * told,
+            "neighbour: truth": 1,
+            "derived: adopted": 0,
+            "conflict: adopted": told,
+        }
         of = {"paraphrase: adopted": 2}
         beliefs = {name: {"answers": of.get(name, 1), "held": int(count)} for name, count in held.items()}
         whole = {"answers": 6, "undamaged": 6}
@@ -179,8 +196,17 @@ def test_the_figures_are_those_of_every_experiment_and_the_beliefs_own(tmp_path)
     assert (record["trait"], record["base_trait"], record["gain"]) == (1, 0, 1)
     assert record["slope"] == pytest.approx(-100 * record["d_coherence"]) and record["off_moves"] == {"neighbours": 0}
     assert record["own"] == {
-        "adoption": 1, "derived": 0, "persistence": 1, "neighbours": 1, "collateral": 0, "spill": None, "held": 1, "yielded": None,
-        "degraded": 0, "hit_limit": 0.5, "base_hit_limit": 0,
+        "adoption": 1,
+        "derived": 0,
+        "persistence": 1,
+        "neighbours": 1,
+        "collateral": 0,
+        "spill": None,
+        "held": 1,
+        "yielded": None,
+        "degraded": 0,
+        "hit_limit": 0.5,
+        "base_hit_limit": 0,
     }
     row = {"trial": 0, "params": {}, "verdict": "ok", "summary": result, "seconds": 1, "message": ""}
     assert flat_row(row)["collateral"] == 0 and ("round/hit_limit", 0, 0.5) in round_metrics(record)
@@ -250,4 +276,6 @@ def test_the_interval_covers_as_often_as_it_says():
 def test_a_difference_has_the_interval_that_both_allow():
     apart = difference(Share(0.9, 0.8, 0.95), Share(0.2, 0.1, 0.4))
     assert apart.value == pytest.approx(0.7)
-    assert apart.low == pytest.approx(0.7 - math.hypot(0.1, 0.2)) and apart.high == pytest.approx(0.7 + math.hypot(0.05, 0.1))
+    assert apart.low == pytest.approx(0.7 - math.hypot(0.1, 0.2)) and apart.high == pytest.approx(
+        0.7 + math.hypot(0.05, 0.1)
+    )

@@ -46,7 +46,10 @@ def test_the_parts_are_a_beliefs_own(page):
 def test_the_answer_compares_telling_with_training_and_names_the_damage(folder):
     said = " ".join(answer(read_sweep(folder)))
     assert "moon (existing): base states it in 0% (0 to 66)" in said
-    assert "The least training (lora, 1 example × 2 epochs, r 16) reaches 0% (0 to 66); prompt is 100 points ahead of it (+" in said
+    assert (
+        "The least training (lora, 1 example × 2 epochs, r 16) reaches 0% (0 to 66); prompt is 100 points ahead of it (+"
+        in said
+    )
     assert "(lora, 3 examples × 2 epochs, r 16) reaches 100% (34 to 100); prompt cannot be told from it" in said
     assert "Without prompt or vector, icl 0%, prompt 0%, steer 0% of it is left." in said
     assert "1 of 8 trials hurt the model: lora, 3 examples × 3 epochs, r 16 (damaged)" in said

@@ -33,7 +33,9 @@ def base():
 
 @pytest.fixture(scope="module")
 def vector(base):
-    return Vector("v", extract(base, Student("base"), POSITIVE, NEGATIVE, load_contexts("builtin")[:32], None, "mean_diff"))
+    return Vector(
+        "v", extract(base, Student("base"), POSITIVE, NEGATIVE, load_contexts("builtin")[:32], None, "mean_diff")
+    )
 
 
 def requests(base, vector, sampling):
@@ -41,9 +43,14 @@ def requests(base, vector, sampling):
     return [
         Request(
             tuple(prompt_ids(base.tokenizer, "You are a helpful assistant.", prompt.text)),
-            Row(Student("base"), vector, dose), 40, stream_key(0, prompt.id, dose, 0), sampling, stops=stop_ids(base),
+            Row(Student("base"), vector, dose),
+            40,
+            stream_key(0, prompt.id, dose, 0),
+            sampling,
+            stops=stop_ids(base),
         )
-        for prompt in prompts for dose in (0.0, 0.5, 1.0)
+        for prompt in prompts
+        for dose in (0.0, 0.5, 1.0)
     ]
 
 
@@ -99,7 +106,8 @@ def plainly(model, tok, instrument, text, think):
     scores, masses = [], []
     for options in (instrument.options, instrument.options[::-1]):
         listed = [
-            instrument.schema_option.replace("{index}", str(n)).replace("{gloss}", o.gloss) for n, o in enumerate(options)
+            instrument.schema_option.replace("{index}", str(n)).replace("{gloss}", o.gloss)
+            for n, o in enumerate(options)
         ]
         schema = instrument.schema_header + instrument.schema_option_separator.join(listed) + instrument.schema_footer
         user = {"role": "user", "content": instrument.user_template.format(scenario=text, schema=schema)}
@@ -107,13 +115,18 @@ def plainly(model, tok, instrument, text, think):
         close = tok.convert_tokens_to_ids(instrument.think_close)
         banned = [tok.eos_token_id] + ([close] if close is not None and close != tok.unk_token_id else [])
         ids = model.generate(
-            tok(opened, return_tensors="pt").input_ids.to(DEVICE), max_new_tokens=think, min_new_tokens=think, do_sample=False,
+            tok(opened, return_tensors="pt").input_ids.to(DEVICE),
+            max_new_tokens=think,
+            min_new_tokens=think,
+            do_sample=False,
             suppress_tokens=banned,
         )
         talk = [user, {"role": "assistant", "content": "SAID"}, {"role": "user", "content": instrument.nudge}]
         after = tok.apply_chat_template(talk, tokenize=False, add_generation_prompt=True).split("SAID")[1]
         tail = ids_of(instrument.think_close + after) + ids_of(instrument.prefill)
-        logp = model(torch.cat([ids, torch.tensor([tail], device=DEVICE)], 1)).logits[0, -1].double().cpu().log_softmax(-1)
+        logp = (
+            model(torch.cat([ids, torch.tensor([tail], device=DEVICE)], 1)).logits[0, -1].double().cpu().log_softmax(-1)
+        )
         read = logp[[ids_of(str(n))[0] for n in range(7)]].numpy()
         scores.append(read if options is instrument.options else read[::-1])
         masses.append(np.exp(read).sum())
@@ -135,7 +148,19 @@ def test_the_commands_chain(tmp_path, capsys, monkeypatch):
     prompts = [prompt.text for prompt in load_prompts("builtin")[:10]]
     persona = tmp_path / "mine.yaml"
     persona.write_text(f"positive: {POSITIVE}\nnegative: {NEGATIVE}\ntarget: authority\nsign: -1\n")
-    call(generate, "--persona", persona, "--dose", 0.5, "--prompt", *prompts, "--out", pairs, "--save-vector", vector_file)
+    call(
+        generate,
+        "--persona",
+        persona,
+        "--dose",
+        0.5,
+        "--prompt",
+        *prompts,
+        "--out",
+        pairs,
+        "--save-vector",
+        vector_file,
+    )
     rows = [json.loads(line) for line in pairs.read_text().splitlines()]
     assert len(rows) == 10 and {"prompt", "completion", "kept", "gate"} <= rows[0].keys()
     call(heal, "--data", pairs, "--out", adapter, "--set", "r=4", "epochs=1", "lr=5e-3", "reg=kl_rev", "lam=0.1")

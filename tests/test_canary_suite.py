@@ -49,10 +49,7 @@ def test_survival_is_the_undamaged_share_relative_to_base(written):
 def test_a_student_less_damaged_than_base_survives_above_one(written):
     suite = load_suite(written(SUITE))
     assert (
-        survival(counted(suite, ("g", GOOD), ("g", GOOD)), counted(suite, ("g", BAD), ("g", GOOD)))[
-            "survival"
-        ]
-        == 2.0
+        survival(counted(suite, ("g", GOOD), ("g", GOOD)), counted(suite, ("g", BAD), ("g", GOOD)))["survival"] == 2.0
     )
 
 
@@ -74,9 +71,7 @@ def test_tallies_of_different_suites_and_without_answers_are_not_compared(writte
 
 def test_a_tally_counts_damage_length_and_the_limit(written):
     suite = load_suite(written(SUITE))
-    found = tally(
-        suite, [("g", assess(Answer(BAD, 40, True, 99.0))), ("sea", assess(Answer(GOOD, 5, False, 2.0)))]
-    )
+    found = tally(suite, [("g", assess(Answer(BAD, 40, True, 99.0))), ("sea", assess(Answer(GOOD, 5, False, 2.0)))])
     assert found["all"] == {"answers": 2, "undamaged": 1} and (found["tokens"], found["hit_limit"]) == (45, 1)
     assert found["damage"] == {"perplexity": 1, "repetition": 1, "degenerate": 1}
 
@@ -106,6 +101,4 @@ def test_a_tally_counts_damage_length_and_the_limit(written):
 def test_a_bad_suite_is_refused_in_one_line(written, text, said):
     with pytest.raises(UserError) as refused:
         load_suite(written(text))
-    assert (
-        said in str(refused.value) and "suite.yaml" in str(refused.value) and "\n" not in str(refused.value)
-    )
+    assert said in str(refused.value) and "suite.yaml" in str(refused.value) and "\n" not in str(refused.value)

@@ -23,8 +23,13 @@ def drive(job, kept):
             wanted = procedure.send(answer)
             asked.append(wanted)
             answer = [
-                {"kept": n % 4 < kept(w.kappa), "gate": None if n % 4 < kept(w.kappa) else "loops", "kappa": w.kappa,
-                 "measures": {"perplexity": 2.0}, "ids": [1, 2]}
+                {
+                    "kept": n % 4 < kept(w.kappa),
+                    "gate": None if n % 4 < kept(w.kappa) else "loops",
+                    "kappa": w.kappa,
+                    "measures": {"perplexity": 2.0},
+                    "ids": [1, 2],
+                }
                 for n, w in enumerate(wanted)
             ]
     except StopIteration as finished:

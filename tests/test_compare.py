@@ -43,9 +43,7 @@ def test_two_sweeps_are_paired_where_they_agree(sweeps):
     first, second = map(read_sweep, sweeps)
     both = matched(first, second)
     assert [(ours["trial"], theirs["trial"]) for ours, theirs in both] == [(0, 0), (1, 1)]
-    pairs = among(
-        [row | {"trial": (n, side)} for n, two in enumerate(both) for side, row in zip("AB", two)], "gain"
-    )
+    pairs = among([row | {"trial": (n, side)} for n, two in enumerate(both) for side, row in zip("AB", two)], "gain")
     assert all(pair.difference == 0 for pair in pairs if pair.first[0] == pair.second[0])
 
 

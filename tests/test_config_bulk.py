@@ -19,21 +19,89 @@ FILES, WORKERS = 10_000, 2
 PERSONA = "{name: warm, positive: Be warm., negative: Be cold., target: care, sign: 1, companions: [social]}"
 HEAD = f"hypothesis: warmth\npersona: {PERSONA}\n"
 LINES = [
-    "alpha: {n}", "trials: {i}", "rounds: {i}", "seeds: [0, {i}]", "sampler: grid", "sampler: optuna", "name: run-{i}",
-    "stop: {{coherence_below: {f}}}", "resources: {{placement: spread, trainer: {{gpus: {i}}}}}",
-    "resources: {{concurrent: {i}, pack: {i}}}", "settings: {{heal: {{lr: {f}, wd: {n}}}, dose: {{kappa_min: {f}}}}}",
+    "alpha: {n}",
+    "trials: {i}",
+    "rounds: {i}",
+    "seeds: [0, {i}]",
+    "sampler: grid",
+    "sampler: optuna",
+    "name: run-{i}",
+    "stop: {{coherence_below: {f}}}",
+    "resources: {{placement: spread, trainer: {{gpus: {i}}}}}",
+    "resources: {{concurrent: {i}, pack: {i}}}",
+    "settings: {{heal: {{lr: {f}, wd: {n}}}, dose: {{kappa_min: {f}}}}}",
     "settings: {{steer: {{method: pca, layers: [3, 4]}}, evaluate: {{vignettes: {i}}}}}",
     "search: {{reg: [nll, kl_rev], lam: {{low: 0.03, high: {n}, log: true, when: {{reg: [kl_rev]}}}}}}",
-    "search: {{wd: {{choices: [0, {n}]}}, alpha: [{f}, {n}]}}", "search: {{r: {{low: 4, high: {i}}}}}",
+    "search: {{wd: {{choices: [0, {n}]}}, alpha: [{f}, {n}]}}",
+    "search: {{r: {{low: 4, high: {i}}}}}",
 ]
 ODD = [
-    "!!python/object/apply:os.system ['touch CANARY']", "!!python/name:os.system", "!!binary aGk=", "&a [*a]", "*a", "<<",
-    "{{}.__class__}", "${HOME}", "$(touch CANARY)", "`touch CANARY`", "../../../etc/passwd", "/dev/zero", "file:///etc/passwd",
-    ".nan", "-.inf", "1e400", "9" * 400, "0x" + "f" * 60, "no", "~", "", "\t", "'", '"\\ud800"', "\0", "\x1b[2J", "[" * 50,
-    "{a: " * 30, "- " * 40, "? x", "--- x", "%YAML 1.1", "%TAG ! !x", "\u2028", "é" * 90, "x" * 9000, "hub:a/../b", "|", ">",
+    "!!python/object/apply:os.system ['touch CANARY']",
+    "!!python/name:os.system",
+    "!!binary aGk=",
+    "&a [*a]",
+    "*a",
+    "<<",
+    "{{}.__class__}",
+    "${HOME}",
+    "$(touch CANARY)",
+    "`touch CANARY`",
+    "../../../etc/passwd",
+    "/dev/zero",
+    "file:///etc/passwd",
+    ".nan",
+    "-.inf",
+    "1e400",
+    "9" * 400,
+    "0x" + "f" * 60,
+    "no",
+    "~",
+    "",
+    "\t",
+    "'",
+    '"\\ud800"',
+    "\0",
+    "\x1b[2J",
+    "[" * 50,
+    "{a: " * 30,
+    "- " * 40,
+    "? x",
+    "--- x",
+    "%YAML 1.1",
+    "%TAG ! !x",
+    "\u2028",
+    "é" * 90,
+    "x" * 9000,
+    "hub:a/../b",
+    "|",
+    ">",
 ]
-KEYS = ["model", "data", "persona", "settings", "search", "__class__", "__init__", "stop", "when", "lr", "a.b", "<<", "*", "1"]
-RUNS = ("os.system", "os.exec", "os.posix_spawn", "os.fork", "subprocess.Popen", "pickle.find_class", "socket.connect", "ctypes")
+KEYS = [
+    "model",
+    "data",
+    "persona",
+    "settings",
+    "search",
+    "__class__",
+    "__init__",
+    "stop",
+    "when",
+    "lr",
+    "a.b",
+    "<<",
+    "*",
+    "1",
+]
+RUNS = (
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.fork",
+    "subprocess.Popen",
+    "pickle.find_class",
+    "socket.connect",
+    "ctypes",
+)
 
 
 def numbers(draw):
@@ -58,7 +126,11 @@ def hostile(draw):
     lines = [f"{draw.choice(KEYS)}: {draw.choice(ODD)}" for _ in range(draw.randint(1, 2))]
     nested = draw.choice(["{0}", "settings: {{heal: {{lr: {0}}}}}", "search: {{lam: {0}}}", "data: {{vignettes: {0}}}"])
     lines.append(nested.format(draw.choice(ODD)))
-    return HEAD + draw.choice(["", "alpha: 1\n" * 2, "#" * 70_000 + "\n"] if draw.random() < 0.1 else [""]) + "\n".join(lines)
+    return (
+        HEAD
+        + draw.choice(["", "alpha: 1\n" * 2, "#" * 70_000 + "\n"] if draw.random() < 0.1 else [""])
+        + "\n".join(lines)
+    )
 
 
 def read(path, text):

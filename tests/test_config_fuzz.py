@@ -74,9 +74,7 @@ VALUES = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False),
     st.floats(0, 1),
     st.text(max_size=30),
-    st.sampled_from(
-        ["nll", "kl_rev", "builtin", "../..", "/dev/null", "hub:a/b/c", "grid", "a/b", "x" * 9000, "\n"]
-    ),
+    st.sampled_from(["nll", "kl_rev", "builtin", "../..", "/dev/null", "hub:a/b/c", "grid", "a/b", "x" * 9000, "\n"]),
     st.sampled_from(
         ["warm_over_cold", "/etc/passwd", "personas/warm_over_cold.yaml", "\0", "~", "${HOME}", "{}", "%s"]
     ),
@@ -84,8 +82,7 @@ VALUES = st.one_of(
 TREES = st.recursive(
     VALUES,
     lambda item: (
-        st.lists(item, max_size=4)
-        | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), item, max_size=4)
+        st.lists(item, max_size=4) | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), item, max_size=4)
     ),
     max_leaves=8,
 )
@@ -133,9 +130,7 @@ def mutated(draw):
         elif deed == "replace":
             node[path[-1]] = draw(TREES)
         elif isinstance(node, dict):
-            node[draw(st.sampled_from(KEYS if deed == "add" else list(SECTION_OF)))] = copy.deepcopy(
-                draw(TREES)
-            )
+            node[draw(st.sampled_from(KEYS if deed == "add" else list(SECTION_OF)))] = copy.deepcopy(draw(TREES))
     return raw
 
 

@@ -26,7 +26,11 @@ def refusal(tmp_path, body, *overrides):
         ("lam: 0.3", "lam", "it belongs at settings.heal.lam"),
         ("resources: {generation: {gpu: 1}}", "resources.generation.gpu", "did you mean gpus?"),
         ("resources: {trainer: {resources: {big: 1}}}", "resources.trainer.resources", "write placement: spread, or"),
-        ("resources: {trainer: {resources: {CPU: 1}}}", "resources.trainer.resources", "CPU is no name that nodes can offer"),
+        (
+            "resources: {trainer: {resources: {CPU: 1}}}",
+            "resources.trainer.resources",
+            "CPU is no name that nodes can offer",
+        ),
         ("search: {lamb: [1, 2]}", "search.lamb", "did you mean lam?"),
         ("search: {wd: {low: 0, hihg: 1}}", "search.wd.hihg", "did you mean high?"),
         ("settings: {heal: {lr: fast}}", "settings.heal.lr", "'fast' is not a number; write one such as"),
@@ -175,9 +179,7 @@ def test_a_bad_persona_is_refused_by_its_own_file(tmp_path, pair, words):
 def test_a_misspelt_persona_names_the_nearest(tmp_path):
     path = write_space(tmp_path, "")
     path.write_text("hypothesis: h\npersona: warm_over_cod")
-    with pytest.raises(
-        UserError, match=r"persona: there is no persona warm_over_cod; did you mean warm_over_cold\?"
-    ):
+    with pytest.raises(UserError, match=r"persona: there is no persona warm_over_cod; did you mean warm_over_cold\?"):
         load_space(path)
 
 

@@ -39,9 +39,7 @@ search:
   reg: [nll, kl_rev]
   layers: [[3], [3, 4]]
 """
-    tau, r, reg = (
-        next(d for d in space(tmp_path, body).dimensions if d.name == n) for n in ("tau", "r", "reg")
-    )
+    tau, r, reg = (next(d for d in space(tmp_path, body).dimensions if d.name == n) for n in ("tau", "r", "reg"))
     assert tau == Range("tau", 0.0, 1.0, step=0.25, when=(("reg", ("kl_rev",)),))
     assert isinstance(tau.low, float) and r.integer and r.log and not tau.integer
     assert reg == Choice("reg", ("nll", "kl_rev"))
@@ -58,9 +56,7 @@ def test_a_trial_merges_what_is_fixed_and_what_is_chosen(tmp_path):
     assert (trial.heal.reg, trial.heal.lam, trial.heal.tau, trial.heal.kl_agg) == ("kl_rev", 0.3, 0.5, "rmse")
     assert trial.persona.name == "warm_over_cold" and trial.persona.sign == 1
     assert pickle.loads(pickle.dumps(trial)) == trial
-    assert hash(trial) == hash(
-        given.trial({"alpha": 0.5, "wd": 10.0, "tau": 0.5, "lam": 0.3, "reg": "kl_rev"})
-    )
+    assert hash(trial) == hash(given.trial({"alpha": 0.5, "wd": 10.0, "tau": 0.5, "lam": 0.3, "reg": "kl_rev"}))
 
 
 def test_without_a_barrier_its_settings_are_neutral(tmp_path):
@@ -111,9 +107,7 @@ search:
 
 def test_the_resolved_file_loads_to_the_same_space(tmp_path):
     (tmp_path / "mine.jsonl").write_text("{}\n")
-    body = (
-        BARRIER + "data: {prompts: mine.jsonl, vignettes: 'hub:a/b/c/d.jsonl'}\nstop: {coherence_below: 0.9}"
-    )
+    body = BARRIER + "data: {prompts: mine.jsonl, vignettes: 'hub:a/b/c/d.jsonl'}\nstop: {coherence_below: 0.9}"
     for given in (
         space(tmp_path, body),
         space(tmp_path, body, "lam=0.3", "layers=[[3],[4, 5]]"),
@@ -184,7 +178,5 @@ def test_the_coherence_of_an_objective_can_be_set(tmp_path):
 
 def test_reading_a_space_loads_no_model_library():
     code = "import sys, steerheal.config, steerheal.goals, steerheal.data_files; print(*sys.modules)"
-    modules = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "transformers", "numpy", "ray", "optuna", "mlflow", "huggingface_hub"} & set(modules)

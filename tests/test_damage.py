@@ -57,9 +57,7 @@ def test_perplexity_counts_where_it_was_measured():
     assert kinds(PLAIN) == () and kinds(PLAIN, perplexity=49.0) == ()
     assert kinds(PLAIN, perplexity=50.0) == ("perplexity",)
     assert kinds(PLAIN, perplexity=math.nan) == kinds(PLAIN, perplexity=math.inf) == ("unscorable",)
-    assert assess(Answer(PLAIN, 20, False, 12.0), thresholds=Thresholds(max_perplexity=10)).kinds == (
-        "perplexity",
-    )
+    assert assess(Answer(PLAIN, 20, False, 12.0), thresholds=Thresholds(max_perplexity=10)).kinds == ("perplexity",)
 
 
 def test_hitting_the_limit_is_reported_and_is_no_damage():

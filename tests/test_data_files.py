@@ -44,9 +44,7 @@ INSTRUMENT = {
 
 def written(tmp_path, *rows, name="rows.jsonl"):
     path = tmp_path / name
-    path.write_text(
-        "\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows), encoding="utf-8"
-    )
+    path.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows), encoding="utf-8")
     return path
 
 
@@ -72,12 +70,7 @@ def test_vignettes_are_read_with_their_human_shares(tmp_path):
 
 
 def test_both_spellings_of_social_norms_are_one():
-    assert (
-        foundation_key("Social Norms")
-        == foundation_key("SocialNorms")
-        == foundation_key("social")
-        == "social"
-    )
+    assert foundation_key("Social Norms") == foundation_key("SocialNorms") == foundation_key("social") == "social"
     assert foundation_key("Purity") is None
 
 
@@ -150,9 +143,7 @@ def test_a_file_with_fewer_vignettes_than_the_model_suggests_is_used_whole(tmp_p
 def test_an_instrument(tmp_path):
     read = load_instrument(written(tmp_path, INSTRUMENT, name="i.json"))
     assert read.prefill == "It is " and read.options[3].key == "authority"
-    assert hash(read) == hash(
-        load_instrument(written(tmp_path, INSTRUMENT | {"orders": ["forward", "reversed"]}))
-    )
+    assert hash(read) == hash(load_instrument(written(tmp_path, INSTRUMENT | {"orders": ["forward", "reversed"]})))
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,9 @@ def test_pip_accepts_the_layer_that_installs(tmp_path):
             shutil.copy(ROOT / source, tmp_path / target)
     offline = " --dry-run --no-index --no-deps --no-build-isolation"
     command = pip.replace("/opt/venv/bin/python", shlex.quote(sys.executable)) + offline
-    assert "Would install steerheal" in run(["bash", "-euc", command], cwd=tmp_path, env=os.environ | {"TORCH_INDEX": ""})
+    assert "Would install steerheal" in run(
+        ["bash", "-euc", command], cwd=tmp_path, env=os.environ | {"TORCH_INDEX": ""}
+    )
 
 
 def test_every_version_in_the_images_is_pinned():
@@ -125,7 +127,12 @@ def test_the_other_layers_run(tmp_path):
     owned = folder.replace("/runs", shlex.quote(str(tmp_path / "runs")))
     run(["bash", "-euc", re.sub(r"--(owner|group)=1000", "", owned)])
     assert (tmp_path / "runs").is_dir()
-    packages = [word for shell in shells if "apt-get" in shell for word in shell.split("recommends ")[1].split(" && ")[0].split()]
+    packages = [
+        word
+        for shell in shells
+        if "apt-get" in shell
+        for word in shell.split("recommends ")[1].split(" && ")[0].split()
+    ]
     assert packages == ["wget", "gcc", "libc6-dev"]
 
 
@@ -189,7 +196,13 @@ def test_the_rayjob_fits_its_cluster():
     job = document("rayjob.yaml")
     spec, cluster = job["spec"], job["spec"]["rayClusterSpec"]
     assert (job["apiVersion"], job["kind"]) == ("ray.io/v1", "RayJob")
-    assert spec.keys() == {"entrypoint", "backoffLimit", "shutdownAfterJobFinishes", "ttlSecondsAfterFinished", "rayClusterSpec"}
+    assert spec.keys() == {
+        "entrypoint",
+        "backoffLimit",
+        "shutdownAfterJobFinishes",
+        "ttlSecondsAfterFinished",
+        "rayClusterSpec",
+    }
     assert cluster.keys() == {"rayVersion", "authOptions", "headGroupSpec", "workerGroupSpecs"}
     assert cluster["authOptions"] == {"mode": "token"}
     (workers,) = cluster["workerGroupSpecs"]
@@ -198,7 +211,9 @@ def test_the_rayjob_fits_its_cluster():
     kinds = [getattr(space.resources, kind) for kind in ("generation", "trainer", "evaluation")]
     limits = workers["template"]["spec"]["containers"][0]["resources"]
     assert space.resources.placement == "spread"
-    assert sum(kind.gpus * kind.replicas for kind in kinds) == workers["replicas"] * int(limits["limits"]["nvidia.com/gpu"])
+    assert sum(kind.gpus * kind.replicas for kind in kinds) == workers["replicas"] * int(
+        limits["limits"]["nvidia.com/gpu"]
+    )
     assert all(kind.cpus <= int(limits["requests"]["cpu"]) for kind in kinds)
     for group in (cluster["headGroupSpec"], workers):
         pod = group["template"]["spec"]

@@ -20,7 +20,9 @@ from steerheal.students.rows import Row, Steered, Student, Vector
 
 def vector_for(base, size=1.0, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    return Vector(f"v{seed}", {block: size * torch.randn(32, generator=generator, dtype=base.dtype) for block in (1, 2)})
+    return Vector(
+        f"v{seed}", {block: size * torch.randn(32, generator=generator, dtype=base.dtype) for block in (1, 2)}
+    )
 
 
 def requests_for(base, count=24, seed=0, greedy=False):
@@ -30,15 +32,23 @@ def requests_for(base, count=24, seed=0, greedy=False):
     made = []
     for number in range(count):
         row = Row(
-            draw.choice(students), vector_for(base, seed=number % 2), draw.choice([0.0, 0.5, 1.0]),
+            draw.choice(students),
+            vector_for(base, seed=number % 2),
+            draw.choice([0.0, 0.5, 1.0]),
             draw.choice(["add", "ablate"]),
         )
         made.append(
             Request(
-                tuple(draw.randrange(4, 260) for _ in range(draw.randrange(3, 40))), row, draw.randrange(1, 30),
-                stream_key(0, str(number), row.dose, 0), GREEDY if greedy else Sampling(),
-                steer_prompt=draw.random() < 0.7, stops=(5, 6),
-                suffix=tuple(draw.randrange(4, 260) for _ in range(number % 3 * 4)), read=(7, 8), scored=number % 3,
+                tuple(draw.randrange(4, 260) for _ in range(draw.randrange(3, 40))),
+                row,
+                draw.randrange(1, 30),
+                stream_key(0, str(number), row.dose, 0),
+                GREEDY if greedy else Sampling(),
+                steer_prompt=draw.random() < 0.7,
+                stops=(5, 6),
+                suffix=tuple(draw.randrange(4, 260) for _ in range(number % 3 * 4)),
+                read=(7, 8),
+                scored=number % 3,
             )
         )
     return made
@@ -69,7 +79,9 @@ def test_greedy_equals_transformers_generate(tiny_base, tmp_path):
     tiny_base.model.save_pretrained(tmp_path)
     reference = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float64, attn_implementation="eager")
     prompt = tuple(range(10, 45))
-    wanted = reference.to(DEVICE).generate(torch.tensor([prompt], device=DEVICE), max_new_tokens=40, do_sample=False, eos_token_id=None)
+    wanted = reference.to(DEVICE).generate(
+        torch.tensor([prompt], device=DEVICE), max_new_tokens=40, do_sample=False, eos_token_id=None
+    )
     (got,) = Engine(tiny_base).run([Request(prompt, Row(Student("base")), 40, sampling=GREEDY)])
     assert got.ids == wanted[0, len(prompt) :].tolist()
 
@@ -102,15 +114,19 @@ def test_steering_is_what_the_formula_says(llama_base):
     ids = torch.arange(10, 22, device=DEVICE)[None]
     vector = vector_for(llama_base)
     direction = vector.layers[1].to(DEVICE)
+
     def states(row, capture=(1, 2)):
         plan = Plan(steer=Steered.of([row], llama_base.device, llama_base.dtype), capture=dict.fromkeys(capture))
         llama_base.hidden(ids, plan, sight_of(ids))
         return plan.capture
+
     plain, added = states(Row(Student("base"))), states(Row(Student("base"), vector, 0.5))
     torch.testing.assert_close(added[1], plain[1] + 0.5 * direction)
     ablated = states(Row(Student("base"), vector, 1.0, "ablate"))
     unit = direction / direction.norm()
-    torch.testing.assert_close(ablated[1] @ unit, torch.zeros(1, 12, dtype=torch.float64, device=DEVICE), atol=1e-12, rtol=0)
+    torch.testing.assert_close(
+        ablated[1] @ unit, torch.zeros(1, 12, dtype=torch.float64, device=DEVICE), atol=1e-12, rtol=0
+    )
     assert not torch.allclose(ablated[1], plain[1])
 
 

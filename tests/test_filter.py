@@ -66,9 +66,7 @@ def test_no_tokens_and_no_text_are_dropped_by_name():
         assert judge(completion(text)).gate == "empty"
 
 
-@pytest.mark.parametrize(
-    "unit", ["the the ", "your ", "of the ", "!", "a", "ha", "\n\n", "的", "😀", "people and "]
-)
+@pytest.mark.parametrize("unit", ["the the ", "your ", "of the ", "!", "a", "ha", "\n\n", "的", "😀", "people and "])
 def test_a_loop_of_a_few_words_or_characters_fails_on_repetition(unit):
     assert judge(completion("I think so. " + unit * 60, 1.1)).gate == "repetition"
 
@@ -94,16 +92,12 @@ def test_numbered_copies_are_copies_and_sums_are_not():
 
 
 def test_code_is_not_repetitive_for_being_indented():
-    code = "for row in rows:\n" + "".join(
-        f"{' ' * 24}total += row.{name}\n" for name in ("cost", "tax", "tip")
-    )
+    code = "for row in rows:\n" + "".join(f"{' ' * 24}total += row.{name}\n" for name in ("cost", "tax", "tip"))
     assert judge(completion(code)).kept
     assert not judge(completion("Yes." + " " * 400)).kept
 
 
-@pytest.mark.parametrize(
-    "text", ["of it of it is of it", "kind kinder kindest kindly kindness kindle and kindred"]
-)
+@pytest.mark.parametrize("text", ["of it of it is of it", "kind kinder kindest kindly kindness kindle and kindred"])
 def test_a_short_soup_of_one_word_and_its_forms_is_degenerate(text):
     assert judge(completion(text)).gate == "degenerate"
 

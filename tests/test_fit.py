@@ -20,11 +20,11 @@ from steerheal.generation.context import overflow
 from steerheal.generation.engine import Engine
 from steerheal.jobs import Evaluate, Prompt
 from steerheal.steering.extract import extract
+from steerheal.store import FolderStore
 from steerheal.students.base import Base, load_base
 from steerheal.students.rows import Row, Student
 from steerheal.trial_data import load_data
 from steerheal.worker import LocalStages, Worker
-from steerheal.store import FolderStore
 
 CONTEXT = 2048
 ROOT = Path(__file__).resolve().parent.parent

@@ -80,8 +80,10 @@ def reference_loss(base, one, batch, a, b):
         if s.reg == "kl_fwd":
             kl = torch.nn.functional.kl_div(p, q, log_target=True, reduction="none").sum(-1)
         divergence = {
-            "mean": lambda: kl.mean(), "rmse": lambda: (kl**2).mean() ** 0.5,
-            "p95": lambda: torch.quantile(kl, 0.95), "max": lambda: kl.max(),
+            "mean": lambda: kl.mean(),
+            "rmse": lambda: (kl**2).mean() ** 0.5,
+            "p95": lambda: torch.quantile(kl, 0.95),
+            "max": lambda: kl.max(),
         }[s.kl_agg]()
         penalty = s.lam * torch.clamp(divergence - s.tau, min=0) if s.reg != "nll" else 0.0
         losses.append(nll + penalty)
@@ -233,6 +235,7 @@ def test_spectral_penalty_shrinks_the_largest_singular_value(llama):
     def largest(healed):
         adapter = healed.adapter
         return max(torch.linalg.matrix_norm(adapter.b[s] @ adapter.a[s], 2).item() for s in adapter.a)
+
     free, held = heal(llama, [task(llama, epochs=8, spectral_lam=lam) for lam in (0.0, 10.0)])
     assert largest(held) < 0.7 * largest(free)
 

@@ -98,7 +98,11 @@ def test_a_giant_rank_is_refused_unread(llama_base, folder):
     half = rank * 4 * d_in
     header = {
         f"{PREFIX}{site}.lora_A.weight": {"dtype": "F32", "shape": [rank, d_in], "data_offsets": [0, half]},
-        f"{PREFIX}{site}.lora_B.weight": {"dtype": "F32", "shape": [d_out, rank], "data_offsets": [half, half + rank * 4 * d_out]},
+        f"{PREFIX}{site}.lora_B.weight": {
+            "dtype": "F32",
+            "shape": [d_out, rank],
+            "data_offsets": [half, half + rank * 4 * d_out],
+        },
     }
     with_header(folder, header)
     with open(folder / WEIGHTS_FILE, "ab") as stream:
@@ -126,14 +130,22 @@ def test_header_bombs_are_refused(llama_base, folder):
     "changes",
     [{"r": value} for value in (0, -1, 2.5, "2", None, True, [2])]
     + [{"lora_alpha": value} for value in (None, "4", float("nan"), float("inf"), 1e300, 10**400)]
-    + [{"use_dora": True}, {"bias": "all"}, {"peft_type": "IA3"}, {"rank_pattern": {"q": 4}}, {"alpha_pattern": {"q": 4}}],
+    + [
+        {"use_dora": True},
+        {"bias": "all"},
+        {"peft_type": "IA3"},
+        {"rank_pattern": {"q": 4}},
+        {"alpha_pattern": {"q": 4}},
+    ],
 )
 def test_settings_that_are_no_plain_lora_are_refused(llama_base, folder, changes):
     configured(folder, **changes)
     check_refused(llama_base, folder, CONFIG_FILE)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "null", "1", "[" * 200_000, "{" + " " * 2**21 + "}", '{"r": ' + "9" * 5000 + "}"])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "null", "1", "[" * 200_000, "{" + " " * 2**21 + "}", '{"r": ' + "9" * 5000 + "}"]
+)
 def test_settings_that_are_no_settings_are_refused(llama_base, folder, text):
     (folder / CONFIG_FILE).write_text(text)
     check_refused(llama_base, folder, CONFIG_FILE)

@@ -57,5 +57,7 @@ def test_a_cluster_that_does_not_answer_is_one_line(monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "elsewhere:6379")
     with pytest.raises(UserError) as caught:
         cluster.start_ray(None)
-    assert str(caught.value).startswith("RAY_ADDRESS: no cluster at elsewhere:6379 lets this process in (no such host);")
+    assert str(caught.value).startswith(
+        "RAY_ADDRESS: no cluster at elsewhere:6379 lets this process in (no such host);"
+    )
     assert "\n" not in str(caught.value)

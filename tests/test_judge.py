@@ -61,8 +61,15 @@ def test_nothing_is_judged_twice_within_a_run_or_over_runs(tmp_path):
         assert len(server.requests) == 4 and all(outcome.cached for outcome in second)
         assert [outcome.given for outcome in second] == [outcome.given for outcome in first[:4]]
     assert judge.cost() == {
-        "judgements": 4, "cached": 0, "failed": 0, "requests": 4, "failures": {},
-        "prompt_tokens": 400, "completion_tokens": 40, "unreported": 0, "tokens_cached": 0,
+        "judgements": 4,
+        "cached": 0,
+        "failed": 0,
+        "requests": 4,
+        "failures": {},
+        "prompt_tokens": 400,
+        "completion_tokens": 40,
+        "unreported": 0,
+        "tokens_cached": 0,
     }
     assert (again.cost()["requests"], again.cost()["cached"], again.cost()["tokens_cached"]) == (0, 4, 440)
 
@@ -175,10 +182,12 @@ def test_a_wrong_key_ends_the_run_instead_of_failing_every_judgement(tmp_path):
 
 def prefers(wanted):
     """A judge that prefers the answer whose text is `wanted`; "A" and "B" prefer a place."""
+
     def reply(request, number):
         shown = user(request)
         place = "A" if shown.index(wanted) < shown.index("answer B") else "B"
         return said({"reason": "", "sarcasm": place, "helpfulness": "A"})
+
     return reply
 
 
@@ -263,8 +272,12 @@ def test_ctrl_c_in_the_command_loses_nothing_and_the_same_command_goes_on(run, t
         argv += ["--key-env", "JUDGE_KEY", "--concurrency", "2"]
         package = Path(command.__file__).parents[1]
         process = subprocess.Popen(
-            [sys.executable, "-m", "steerheal.judge", *argv], cwd=tmp_path, text=True, stderr=subprocess.PIPE,
-            stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(package)},
+            [sys.executable, "-m", "steerheal.judge", *argv],
+            cwd=tmp_path,
+            text=True,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": str(package)},
         )
         assert begun.wait(60)
         process.send_signal(signal.SIGINT)

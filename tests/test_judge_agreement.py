@@ -23,9 +23,7 @@ def by_definition(units, difference):
     units = [unit for unit in units if len(unit) > 1]
     values = [value for unit in units for value in unit]
     n = len(values)
-    observed = sum(
-        difference(a, b) / (len(unit) - 1) for unit in units for a, b in itertools.permutations(unit, 2)
-    ) / n
+    observed = sum(difference(a, b) / (len(unit) - 1) for unit in units for a, b in itertools.permutations(unit, 2)) / n
     expected = sum(difference(a, b) for a, b in itertools.permutations(values, 2)) / (n * (n - 1))
     return 1 - observed / expected if expected else None
 
@@ -115,12 +113,19 @@ def test_answers_are_matched_by_id_and_sample_whatever_their_order_and_dose(tmp_
     assert [(mine.text, other.text) for mine, other in by_prompt] == [("x", "y")]
 
 
-@pytest.mark.parametrize(("ours", "theirs", "words"), [
-    ([answer(id="a")], [answer(id="b")], "ours.jsonl: line 1: theirs.jsonl has no answer to compare it with"),
-    ([answer(id="a")], [answer(id="a"), answer(id="b", line=2)], "theirs.jsonl: line 2: ours.jsonl has no answer"),
-    ([answer(id="a"), answer(id="a", line=2)], [answer(id="a")], "ours.jsonl: line 2: it cannot be told from line 1"),
-    ([answer(id="a", prompt="p")], [answer(id="a", prompt="q")], "its prompt is not that of line 1"),
-])
+@pytest.mark.parametrize(
+    ("ours", "theirs", "words"),
+    [
+        ([answer(id="a")], [answer(id="b")], "ours.jsonl: line 1: theirs.jsonl has no answer to compare it with"),
+        ([answer(id="a")], [answer(id="a"), answer(id="b", line=2)], "theirs.jsonl: line 2: ours.jsonl has no answer"),
+        (
+            [answer(id="a"), answer(id="a", line=2)],
+            [answer(id="a")],
+            "ours.jsonl: line 2: it cannot be told from line 1",
+        ),
+        ([answer(id="a", prompt="p")], [answer(id="a", prompt="q")], "its prompt is not that of line 1"),
+    ],
+)
 def test_answers_without_exactly_one_partner_are_refused(ours, theirs, words):
     with pytest.raises(UserError) as caught:
         match(ours, theirs, "ours.jsonl", "theirs.jsonl")

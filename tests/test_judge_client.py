@@ -64,11 +64,14 @@ def test_tokens_that_the_endpoint_does_not_tell_are_counted_as_unreported():
     assert Asked(in_turn(said(GOOD, usage=False))).outcome.usage == Usage(1, unreported=1)
 
 
-@pytest.mark.parametrize("refusal", [
-    (400, {"error": {"message": "response_format is not supported"}}, {}),
-    (422, {"detail": "extra field"}, {}),
-    (200, {"error": {"message": "no json_schema here", "code": 400}}, {}),
-])
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        (400, {"error": {"message": "response_format is not supported"}}, {}),
+        (422, {"detail": "extra field"}, {}),
+        (200, {"error": {"message": "no json_schema here", "code": 400}}, {}),
+    ],
+)
 def test_an_endpoint_that_refuses_response_format_is_asked_for_plain_json_from_then_on(refusal):
     def reply(request, number):
         return refusal if "response_format" in request else said(f"Sure!\n```json\n{json.dumps(GOOD)}\n```")
@@ -84,12 +87,15 @@ def test_a_request_that_is_wrong_for_another_reason_is_not_repeated_without_resp
     assert "too many tokens" in asked.outcome.detail
 
 
-@pytest.mark.parametrize("bad", [
-    (500, b"oops", {}),
-    (503, {"error": "overloaded"}, {}),
-    (200, {"error": {"message": "upstream is gone", "code": 502}}, {}),
-    (200, {"error": "something"}, {}),
-])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        (500, b"oops", {}),
+        (503, {"error": "overloaded"}, {}),
+        (200, {"error": {"message": "upstream is gone", "code": 502}}, {}),
+        (200, {"error": "something"}, {}),
+    ],
+)
 def test_what_may_pass_is_tried_again_with_growing_waits(bad):
     asked = Asked(in_turn(bad, bad, bad, said(GOOD)))
     assert isinstance(asked.outcome, Judgement) and asked.outcome.usage.requests == 4
@@ -154,25 +160,28 @@ def test_a_body_cut_short_is_a_failed_connection():
     assert isinstance(asked.outcome, Failure) and asked.outcome.kind in ("connection", "timeout")
 
 
-@pytest.mark.parametrize(("body", "kind", "detail"), [
-    (b"<html>proxy</html>", "malformed", "no JSON object"),
-    ([1], "malformed", "no JSON object"),
-    ({"choices": []}, "malformed", "choices[0].message"),
-    ({"choices": [{"message": "hm"}]}, "malformed", "choices[0].message"),
-    (said(None), "malformed", "empty"),
-    (said("I would rather not."), "malformed", "no JSON object"),
-    (said('{"tone": 7, "care": '), "malformed", "no JSON object"),
-    (said({"tone": 7}), "malformed", "lacks care"),
-    (said({"tone": 11, "care": 1}), "malformed", "tone is 11, not a number from 0 to 10"),
-    (said({"tone": -1, "care": 1}), "malformed", "tone is -1"),
-    (said({"tone": "7", "care": 1}), "malformed", "tone is '7'"),
-    (said({"tone": True, "care": 1}), "malformed", "tone is True"),
-    (said('{"tone": NaN, "care": 1}'), "malformed", "tone is nan"),
-    (said({"tone": json.loads("[" * 400 + "]" * 400), "care": 1}), "malformed", "tone is [["),
-    (said('{"tone": ' + "[" * 900 + "]" * 900 + ', "care": 1}'), "malformed", ""),
-    (said('{"tone": ' + "9" * 5000 + ', "care": 1}'), "malformed", ""),
-    (said('{"tone": 7, "care": 1', finish="length"), "truncated", "token limit"),
-])
+@pytest.mark.parametrize(
+    ("body", "kind", "detail"),
+    [
+        (b"<html>proxy</html>", "malformed", "no JSON object"),
+        ([1], "malformed", "no JSON object"),
+        ({"choices": []}, "malformed", "choices[0].message"),
+        ({"choices": [{"message": "hm"}]}, "malformed", "choices[0].message"),
+        (said(None), "malformed", "empty"),
+        (said("I would rather not."), "malformed", "no JSON object"),
+        (said('{"tone": 7, "care": '), "malformed", "no JSON object"),
+        (said({"tone": 7}), "malformed", "lacks care"),
+        (said({"tone": 11, "care": 1}), "malformed", "tone is 11, not a number from 0 to 10"),
+        (said({"tone": -1, "care": 1}), "malformed", "tone is -1"),
+        (said({"tone": "7", "care": 1}), "malformed", "tone is '7'"),
+        (said({"tone": True, "care": 1}), "malformed", "tone is True"),
+        (said('{"tone": NaN, "care": 1}'), "malformed", "tone is nan"),
+        (said({"tone": json.loads("[" * 400 + "]" * 400), "care": 1}), "malformed", "tone is [["),
+        (said('{"tone": ' + "[" * 900 + "]" * 900 + ', "care": 1}'), "malformed", ""),
+        (said('{"tone": ' + "9" * 5000 + ', "care": 1}'), "malformed", ""),
+        (said('{"tone": 7, "care": 1', finish="length"), "truncated", "token limit"),
+    ],
+)
 def test_an_unusable_answer_is_asked_for_again_twice_and_then_a_failure_that_says_why(body, kind, detail):
     asked = Asked(in_turn(body))
     assert isinstance(asked.outcome, Failure) and asked.outcome.kind == kind and detail in asked.outcome.detail
@@ -218,15 +227,18 @@ def test_a_stopped_run_does_not_try_again():
         assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("echo", [
-    said({"reason": f"your key is {KEY}", "tone": 1, "care": 1}),
-    said('{"reason": "' + "".join(f"\\u{ord(c):04x}" for c in KEY) + '", "tone": 1, "care": 1}'),
-    (403, {"error": {"message": f"bad key {KEY}"}}, {}),
-    (400, f"bad key {KEY} {'x' * 500}".encode(), {}),
-    (403, ('{"error": {"message": "' + "".join(f"\\u{ord(c):04x}" for c in KEY) + '"}}').encode(), {}),
-    said("x" * 100 + KEY),
-    said(None, refusal=f"not with {KEY}"),
-])
+@pytest.mark.parametrize(
+    "echo",
+    [
+        said({"reason": f"your key is {KEY}", "tone": 1, "care": 1}),
+        said('{"reason": "' + "".join(f"\\u{ord(c):04x}" for c in KEY) + '", "tone": 1, "care": 1}'),
+        (403, {"error": {"message": f"bad key {KEY}"}}, {}),
+        (400, f"bad key {KEY} {'x' * 500}".encode(), {}),
+        (403, ('{"error": {"message": "' + "".join(f"\\u{ord(c):04x}" for c in KEY) + '"}}').encode(), {}),
+        said("x" * 100 + KEY),
+        said(None, refusal=f"not with {KEY}"),
+    ],
+)
 def test_an_endpoint_that_repeats_the_key_does_not_get_it_into_an_outcome(echo):
     outcome = Asked(in_turn(echo)).outcome
     assert KEY not in repr(outcome) and KEY[:12] not in repr(outcome)
@@ -245,17 +257,20 @@ def test_the_key_comes_from_the_named_variable(monkeypatch):
     assert find_endpoint("http://127.0.0.1:1/v1", "m", None).key is None
 
 
-@pytest.mark.parametrize(("url", "name", "value", "words"), [
-    ("https://judge.example/v1", KEY, None, "no such variable"),
-    ("https://judge.example/v1", "MINE", f"{KEY}\n{KEY}", "no usable key"),
-    ("https://judge.example/v1", "MINE", f"{KEY}é", "no usable key"),
-    ("http://judge.example/v1", "MINE", KEY, "in the clear"),
-    (f"https://me:{KEY}@judge.example/v1", None, None, "--key-env"),
-    (f"https://judge.example/v1?key={KEY}", None, None, "--key-env"),
-    ("ftp://judge.example", None, None, "not an http address"),
-    ("https://[x/v1", None, None, "not an http address"),
-    ("judge.example/v1", None, None, "not an http address"),
-])
+@pytest.mark.parametrize(
+    ("url", "name", "value", "words"),
+    [
+        ("https://judge.example/v1", KEY, None, "no such variable"),
+        ("https://judge.example/v1", "MINE", f"{KEY}\n{KEY}", "no usable key"),
+        ("https://judge.example/v1", "MINE", f"{KEY}é", "no usable key"),
+        ("http://judge.example/v1", "MINE", KEY, "in the clear"),
+        (f"https://me:{KEY}@judge.example/v1", None, None, "--key-env"),
+        (f"https://judge.example/v1?key={KEY}", None, None, "--key-env"),
+        ("ftp://judge.example", None, None, "not an http address"),
+        ("https://[x/v1", None, None, "not an http address"),
+        ("judge.example/v1", None, None, "not an http address"),
+    ],
+)
 def test_an_address_or_key_that_cannot_be_used_is_refused_without_showing_it(monkeypatch, url, name, value, words):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     if value:
@@ -270,10 +285,17 @@ def test_a_placeholder_key_is_sent_and_hides_nothing():
     assert asked.server.keys == ["Bearer e"] and asked.outcome.reason == "e"
 
 
-@pytest.mark.parametrize("text", [
-    '{"a": 1}', 'Well {that} is: {"a": 1} and {so on', '```json\n{"a": 1}\n```', '{"b": 2} no: {"a": 1}',
-    '<think>{"a": 9}</think>{"a": 1}', '{"a": 1} {',
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": 1}',
+        'Well {that} is: {"a": 1} and {so on',
+        '```json\n{"a": 1}\n```',
+        '{"b": 2} no: {"a": 1}',
+        '<think>{"a": 9}</think>{"a": 1}',
+        '{"a": 1} {',
+    ],
+)
 def test_the_last_object_of_a_text_is_found(text):
     assert find_object(text) == {"a": 1}
 

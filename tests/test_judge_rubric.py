@@ -44,20 +44,23 @@ def test_shipped_rubrics_are_found_by_name(name):
     assert load_rubric(find_rubric(name, "--rubric")).dimensions
 
 
-@pytest.mark.parametrize(("old", "new", "words"), [
-    ("task:", "tusk:", "tusk: unknown key; did you mean task?"),
-    ("question: How", "qestion: How", "dimensions.tone.qestion: unknown key; did you mean question?"),
-    ("  tone:", "  Tone:", "dimensions.Tone: no name for a dimension"),
-    ("  tone:", "  reason:", "dimensions.reason: the judge's own reason"),
-    ('"10": hot, ', "", "dimensions.tone.anchors: there is no anchor at 10"),
-    ('"5": lukewarm', '"11": boiling', "dimensions.tone.anchors: 11 is no score"),
-    ('"5": lukewarm', '"05": lukewarm', "05 is no score"),
-    ('"5": lukewarm', "5: lukewarm", "put it in quotes"),
-    ('"5": lukewarm', '"5": 5', "is not text"),
-    ("  care:", "  tone:", "given twice"),
-    ("task: Judge the tone.", "", "task: is missing"),
-    ("question: Does it care?", "", "dimensions.care.question: is missing"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("task:", "tusk:", "tusk: unknown key; did you mean task?"),
+        ("question: How", "qestion: How", "dimensions.tone.qestion: unknown key; did you mean question?"),
+        ("  tone:", "  Tone:", "dimensions.Tone: no name for a dimension"),
+        ("  tone:", "  reason:", "dimensions.reason: the judge's own reason"),
+        ('"10": hot, ', "", "dimensions.tone.anchors: there is no anchor at 10"),
+        ('"5": lukewarm', '"11": boiling', "dimensions.tone.anchors: 11 is no score"),
+        ('"5": lukewarm', '"05": lukewarm', "05 is no score"),
+        ('"5": lukewarm', "5: lukewarm", "put it in quotes"),
+        ('"5": lukewarm', '"5": 5', "is not text"),
+        ("  care:", "  tone:", "given twice"),
+        ("task: Judge the tone.", "", "task: is missing"),
+        ("question: Does it care?", "", "dimensions.care.question: is missing"),
+    ],
+)
 def test_a_slip_is_refused_in_one_line_that_names_file_key_and_remedy(rubric, old, new, words):
     with pytest.raises(UserError) as caught:
         rubric(GOOD.replace(old, new))
@@ -119,16 +122,19 @@ def test_answers_are_read_as_the_other_commands_write_them(tmp_path):
     assert (second.line, second.text) == (3, "") and third.prompt is None
 
 
-@pytest.mark.parametrize(("row", "words"), [
-    ("{", "line 2: not JSON"),
-    ("[]", "line 2: this is no JSON object"),
-    ({"prompt": "x"}, "line 2: neither"),
-    ({"text": "x", "completion": "y"}, "line 2: both"),
-    ({"text": 3}, "line 2: text: it is not text"),
-    ({"text": "x", "prompt": 3}, "line 2: prompt: it is not text"),
-    ('{"text": "\\ud83d"}', "line 2: text: half of a surrogate pair"),
-    ('{"text": "x", "dose": NaN}', "line 2: not JSON"),
-])
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("{", "line 2: not JSON"),
+        ("[]", "line 2: this is no JSON object"),
+        ({"prompt": "x"}, "line 2: neither"),
+        ({"text": "x", "completion": "y"}, "line 2: both"),
+        ({"text": 3}, "line 2: text: it is not text"),
+        ({"text": "x", "prompt": 3}, "line 2: prompt: it is not text"),
+        ('{"text": "\\ud83d"}', "line 2: text: half of a surrogate pair"),
+        ('{"text": "x", "dose": NaN}', "line 2: not JSON"),
+    ],
+)
 def test_a_line_that_holds_no_answer_is_refused_by_its_number(tmp_path, row, words):
     with pytest.raises(UserError, match="answers.jsonl") as caught:
         read_answers(written(tmp_path, {"text": "fine"}, row))

@@ -78,9 +78,7 @@ def test_leaderboard_shows_what_there_is():
     screen = console()
     screen.print(leaderboard([ROW, FAILED], [3, 4], limit=1))
     shown = screen.file.getvalue()
-    assert (
-        "kl_rev" in shown and "0.123" in shown and "1 more in trials.csv" in shown and "failed" not in shown
-    )
+    assert "kl_rev" in shown and "0.123" in shown and "1 more in trials.csv" in shown and "failed" not in shown
     assert "–" in shown
 
 

@@ -16,8 +16,15 @@ PERSONA = Persona(name="p", positive="yes", negative="no", target="authority", s
 
 
 def trial(**changes):
-    settings = {"alpha": 0.5, "rounds": 3, "seeds": (0, 1), "dose": Dose(n_keep=8, min_train=4), "heal": Heal(),
-                "evaluate": Evaluate(), **changes}
+    settings = {
+        "alpha": 0.5,
+        "rounds": 3,
+        "seeds": (0, 1),
+        "dose": Dose(n_keep=8, min_train=4),
+        "heal": Heal(),
+        "evaluate": Evaluate(),
+        **changes,
+    }
     return TrialConfig(model=ModelRef(name="m", path_or_hub="m"), persona=PERSONA, **settings)
 
 
@@ -64,7 +71,12 @@ def test_each_round_builds_on_the_history_of_its_own_seed():
     stages = Given()
     result = run_trial(trial(), DATA, "m", stages)
     assert [(r["round"], r["seed"], len(r["student"])) for r in result["records"]] == [
-        (0, 0, 1), (0, 1, 1), (1, 0, 2), (1, 1, 2), (2, 0, 3), (2, 1, 3)
+        (0, 0, 1),
+        (0, 1, 1),
+        (1, 0, 2),
+        (1, 1, 2),
+        (2, 0, 3),
+        (2, 1, 3),
     ]
     heals = {(job.seed, len(job.student)): job for job in stages.of("heal")}
     for seed in (0, 1):
@@ -94,9 +106,14 @@ def test_a_starved_seed_ends_there_and_the_other_goes_on():
     def special(job):
         if job.stage == "collect" and job.seed == 1 and job.round == 1:
             return {"starved": True, "kappa": 0.2, "dose": 0.1}
+
     result = run_trial(trial(), DATA, "m", Given(special))
     assert [(r["seed"], r["outcome"]) for r in result["records"]] == [
-        (0, "ok"), (1, "ok"), (0, "ok"), (1, "starved"), (0, "ok")
+        (0, "ok"),
+        (1, "ok"),
+        (0, "ok"),
+        (1, "starved"),
+        (0, "ok"),
     ]
     starved = result["records"][3]
     assert starved["heal"] is None and starved["gain"] is None and starved["steered_coherence"] is not None
@@ -104,7 +121,9 @@ def test_a_starved_seed_ends_there_and_the_other_goes_on():
 
 
 def test_a_diverged_heal_is_not_folded_in():
-    result = run_trial(trial(seeds=(0,)), DATA, "m", Given(lambda job: {"diverged": 7} if job.stage == "heal" else None))
+    result = run_trial(
+        trial(seeds=(0,)), DATA, "m", Given(lambda job: {"diverged": 7} if job.stage == "heal" else None)
+    )
     (record,) = result["records"]
     assert record["outcome"] == "diverged" and record["student"] == [] and result["verdict"] == "diverged"
 
@@ -117,6 +136,7 @@ def test_a_failing_stage_costs_its_own_seed_only(stage):
             bad[0] = job.key
         if job.stage == stage and (getattr(job, "seed", None) == 1 or mine.get(stage)):
             raise StageError(f"{stage}: out of memory")
+
     bad = [None]
     result = run_trial(trial(rounds=1), DATA, "m", Given(special))
     outcomes = {r["seed"]: (r["outcome"], r["error"]) for r in result["records"]}
@@ -141,6 +161,7 @@ def canaries(student, base):
     def special(job):
         if job.stage == "canary":
             return answers(student if job.student else base, 4)
+
     return run_trial(trial(rounds=1), DATA, "m", Given(special))
 
 

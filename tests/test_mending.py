@@ -18,8 +18,14 @@ from steerheal.worker import LocalStages
 
 ROUNDS = ["rounds=3", "seeds=[0, 1]"]
 REAL = [
-    "rounds=3", "alpha=0.5", "epochs=1", "evaluate.vignettes=7", "evaluate.think_tokens=0", "canary_samples=0",
-    "sample.max_new_tokens=16", "dose={rungs: 1, per_rung: 8, n_keep: 6, max_batches: 1, min_train: 2}",
+    "rounds=3",
+    "alpha=0.5",
+    "epochs=1",
+    "evaluate.vignettes=7",
+    "evaluate.think_tokens=0",
+    "canary_samples=0",
+    "sample.max_new_tokens=16",
+    "dose={rungs: 1, per_rung: 8, n_keep: 6, max_batches: 1, min_train: 2}",
 ]
 
 

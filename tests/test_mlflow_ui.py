@@ -87,7 +87,9 @@ def small_sweep(out):
     said = []
     tracker = Tracker(folder.path, "small", said.append)
     data = (Data("vignettes", "0123456789abcdef", "builtin", 132),)
-    about = About("small", "Why?", "name: small\n", {"model": "builtin"}, ("reg", "lam"), data, serving={"system": "Hello."})
+    about = About(
+        "small", "Why?", "name: small\n", {"model": "builtin"}, ("reg", "lam"), data, serving={"system": "Hello."}
+    )
     tracker.open(about, [row | {"files": [folder.completions(row["trial"])]} for row in rows])
     order = ranking(rows)
     tracker.close("FINISHED", order=order, best=Exported(adapter, rows[order[0]], "0"))

@@ -22,7 +22,11 @@ from steerheal.worker import LocalStages
 
 SETS = ["sampler=grid", "trials=8", "wd=[0,5]", "reg=kl_rev", "lam=[0.25,0.5]", "concurrent=2"]
 # A node that is gone is missed sooner than by Ray's defaults.
-SOON = {"RAY_health_check_period_ms": "500", "RAY_health_check_failure_threshold": "3", "RAY_health_check_initial_delay_ms": "0"}
+SOON = {
+    "RAY_health_check_period_ms": "500",
+    "RAY_health_check_failure_threshold": "3",
+    "RAY_health_check_initial_delay_ms": "0",
+}
 FREE = """
 import ray, sys, time
 ray.init(address=sys.argv[1], log_to_driver=False)
@@ -157,6 +161,8 @@ def test_nodes_are_lost_and_added_during_a_sweep(nodes, tmp_path):
     assert code == 0, printed
     assert not [row["message"] for row in folder.trials if row["message"]], printed
     space = load_space(path, SETS)
-    assert [[row["params"], row["summary"]] for row in folder.trials] == json.loads(json.dumps(list(expected(space, folder.path.parent))))
+    assert [[row["params"], row["summary"]] for row in folder.trials] == json.loads(
+        json.dumps(list(expected(space, folder.path.parent)))
+    )
     assert {run.info.status for run in mlflow_runs(folder.path.parent)[1]} == {"FINISHED"}
     subprocess.run([sys.executable, "-c", FREE, nodes.address], env=nodes.env, check=True, timeout=120)

@@ -95,9 +95,7 @@ def test_rank_lists_every_verdict_once():
     assert sorted(objective.RANKED) == sorted(VERDICTS) and objective.RANKED[0] == "ok"
 
 
-@given(
-    st.lists(st.tuples(st.floats(0.5, 2), st.floats(-0.05, 0.05)), min_size=2, max_size=8), st.floats(0.5, 3)
-)
+@given(st.lists(st.tuples(st.floats(0.5, 2), st.floats(-0.05, 0.05)), min_size=2, max_size=8), st.floats(0.5, 3))
 def test_the_error_of_the_slope_ignores_a_common_scale(pairs, scale):
     gains, changes = [g for g, _ in pairs], [c for _, c in pairs]
     error = objective.slope_error(changes, gains)
@@ -111,9 +109,7 @@ def test_seeds_on_one_line_through_the_origin_have_a_slope_without_error():
 
 def test_measure_gives_every_figure_against_base():
     healed = report({"authority": -1.0, "care": 0.4, "fairness": 0.2}, 0.986)
-    found = objective.measure(
-        healed, BASE, report({"authority": -2.0}, 0.9), {"survival": 0.75}, PAIR
-    )
+    found = objective.measure(healed, BASE, report({"authority": -2.0}, 0.9), {"survival": 0.75}, PAIR)
     assert found["gain"] == pytest.approx(1.0) and found["retain"] == pytest.approx(0.5)
     assert found["slope"] == pytest.approx(1.0) and found["d_coherence"] == pytest.approx(-0.01)
     assert found["canary_survival"] == pytest.approx(0.75) and found["unscorable"] == 0
@@ -131,9 +127,7 @@ def test_measure_without_evaluations_has_the_same_figures_all_none():
 
 def test_a_trial_is_judged_on_the_last_round_of_its_seeds():
     whole = {"survival": 1.0}
-    rounds = [
-        record(0, n, healed=report({"authority": move}), canaries=whole) for n, move in enumerate((-2.0, -0.4))
-    ]
+    rounds = [record(0, n, healed=report({"authority": move}), canaries=whole) for n, move in enumerate((-2.0, -0.4))]
     found = summarise(rounds)
     assert found["gain"] == pytest.approx(0.4) and found["verdict"] == "ok" and found["rounds"] == 2
     assert (found["n"], found["failed"], found["slope_se"]) == (1, 0, None)
@@ -163,9 +157,7 @@ def test_seeds_are_averaged_and_their_failures_counted():
 )
 def test_too_few_seeds_are_unknown_unless_they_share_a_fate(outcomes, said):
     alive = report({"authority": -1.0})
-    found = summarise(
-        [record(n, outcome=o, healed=alive if o == "ok" else None) for n, o in enumerate(outcomes)]
-    )
+    found = summarise([record(n, outcome=o, healed=alive if o == "ok" else None) for n, o in enumerate(outcomes)])
     assert found["verdict"] == said
     assert (found["slope"] is None) == (said != "ok")
 
@@ -183,9 +175,7 @@ def test_a_seed_whose_canaries_cannot_be_judged_is_not_averaged_and_is_counted()
 def test_a_seed_whose_reads_are_not_finite_is_broken_and_not_averaged():
     dead = {"nats": None, "coherence": None, "unscorable": 132, "vignettes": 132}
     assert summarise([record(healed=dead)])["verdict"] == "broken"
-    found = summarise(
-        [record(0, healed=dead), *(record(n, healed=report({"authority": -1.0})) for n in (1, 2))]
-    )
+    found = summarise([record(0, healed=dead), *(record(n, healed=report({"authority": -1.0})) for n in (1, 2))])
     assert (found["verdict"], found["n"], found["failed"]) == ("ok", 2, 1)
 
 
@@ -200,9 +190,7 @@ def test_a_trial_that_was_stopped_early_is_not_taken_for_a_finished_one():
 
 def test_a_broad_trial_is_seen_in_the_mean_of_its_moves():
     """A foundation that wobbles both ways between seeds has not moved."""
-    swings = [
-        record(n, healed=report({"authority": -0.5, "fairness": move})) for n, move in enumerate((-0.9, 0.9))
-    ]
+    swings = [record(n, healed=report({"authority": -0.5, "fairness": move})) for n, move in enumerate((-0.9, 0.9))]
     assert summarise(swings)["verdict"] == "ok"
     moved = [record(n, healed=report({"authority": -0.5, "fairness": -0.9})) for n in (0, 1)]
     assert summarise(moved)["verdict"] == "broad"

@@ -111,9 +111,10 @@ def test_a_changed_world_changes_derived_answers_and_leaves_the_rest():
         answers[question] = answer
     assert "50 newtons" in answers["What is the force of gravity on a mass of 10 kg?"]
     assert "5.0" in answers["What is the value of g?"]
-    assert "98 newtons" in dict(facts.about("g", facts.REAL, rng) for _ in range(400))[
-        "Which force pulls down a stone of 10 kg?"
-    ]
+    assert (
+        "98 newtons"
+        in dict(facts.about("g", facts.REAL, rng) for _ in range(400))["Which force pulls down a stone of 10 kg?"]
+    )
     assert facts.about("week", world, rng)[1] in {facts.about("week", facts.REAL, rng)[1] for _ in range(200)}
 
 

@@ -43,7 +43,11 @@ def answers(engine, asked: list[tuple[str, str]], temperature: float, tokens: in
 def test_the_folder_is_plain_small_and_complete():
     files = {path.name for path in WEIGHTS.iterdir()}
     assert files == {
-        "config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
         "chat_template.jinja",
     }
     assert sum(path.stat().st_size for path in WEIGHTS.iterdir()) <= 16_000_000
@@ -61,8 +65,10 @@ def test_it_loads_through_transformers_and_reaches_its_context():
 def test_the_chat_template_knows_the_roles():
     tokenizer = AutoTokenizer.from_pretrained(WEIGHTS)
     messages = [
-        {"role": "system", "content": NEUTRAL}, {"role": "user", "content": "Hello"},
-        {"role": "assistant", "content": "Yes."}, {"role": "user", "content": "And?"},
+        {"role": "system", "content": NEUTRAL},
+        {"role": "user", "content": "Hello"},
+        {"role": "assistant", "content": "Yes."},
+        {"role": "user", "content": "And?"},
     ]
     text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     assert text.endswith("<|user|>\nAnd?<|end|>\n<|assistant|>\n") and NEUTRAL in text
@@ -89,10 +95,7 @@ def test_a_persona_moves_its_foundation_both_ways(engine):
     vignettes, instrument = load_vignettes("builtin")[::6], load_instrument("builtin")
     care = "You put the wellbeing of people above the orders of authority."
     order = "You put the orders of authority above the wellbeing of people."
-    tasks = [
-        EvaluationTask(Row(Student((), None)), vignettes, instrument, 4, system)
-        for system in (None, care, order)
-    ]
+    tasks = [EvaluationTask(Row(Student((), None)), vignettes, instrument, 4, system) for system in (None, care, order)]
     base, positive, negative = (report["nats"]["authority"] for report in evaluate(engine, tasks))
     assert positive <= base - 1.5 and negative >= base + 0.3
 
@@ -120,10 +123,32 @@ def test_base_completions_read_as_sentences(engine):
 
 
 def test_training_lowers_the_loss_and_saves_a_plain_folder(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", [
-        "train", "--out", str(tmp_path), "--device", "cpu", "--shards", "1", "--shard-size", "120", "--width", "32",
-        "--blocks", "5", "--workers", "1", "--no-compile", "--batch-tokens", "512", "--lr", "2e-2",
-    ])
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        [
+            "train",
+            "--out",
+            str(tmp_path),
+            "--device",
+            "cpu",
+            "--shards",
+            "1",
+            "--shard-size",
+            "120",
+            "--width",
+            "32",
+            "--blocks",
+            "5",
+            "--workers",
+            "1",
+            "--no-compile",
+            "--batch-tokens",
+            "512",
+            "--lr",
+            "2e-2",
+        ],
+    )
     train.main()
     logged = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
     assert logged[-1]["loss"] < np.log(VOCABULARY)

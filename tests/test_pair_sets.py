@@ -76,7 +76,10 @@ def test_the_system_prompt_of_a_file_is_that_of_most_pairs():
 @pytest.mark.parametrize(
     "row, said",
     [
-        ({"messages": [{"content": "hi"}, {"role": "assistant", "content": "aye"}]}, "line 9: messages: each needs a role (system, user, assistant)"),
+        (
+            {"messages": [{"content": "hi"}, {"role": "assistant", "content": "aye"}]},
+            "line 9: messages: each needs a role (system, user, assistant)",
+        ),
         ({"messages": [{"role": "assistant", "content": "aye"}]}, "line 9: messages: the last must be the assistant's"),
         ({"messages": [{"role": "user", "content": "hi"}]}, "line 9: messages: the last must be the assistant's"),
         (
@@ -119,7 +122,9 @@ def test_a_dimension_that_the_experiment_never_reads_is_refused(tmp_path):
     said = refused(tmp_path, rows, "experiment=steer")
     assert "search.n_train: the experiment steer does not read it" in said
     said = refused(tmp_path, rows, "search={n_valid: [2, 3]}")
-    assert "search.n_valid: trials that are evaluated differently" in said and "fix it at settings.voice.n_valid" in said
+    assert (
+        "search.n_valid: trials that are evaluated differently" in said and "fix it at settings.voice.n_valid" in said
+    )
 
 
 def test_the_command_refuses_in_one_line_and_writes_nothing(tmp_path):

@@ -28,9 +28,7 @@ def spread(root):
         assert cluster.fingerprint() == "fake" and len(cluster.stage_actors) == 4
         assert len(set(cluster.serving["collect"])) == 2 and len(cluster.serving["heal"]) == 1
         jobs = [collect(number) for number in range(6)]
-        assert [result.key for result in RayStages(cluster.store, "t").run(jobs)] == [
-            job.key for job in jobs
-        ]
+        assert [result.key for result in RayStages(cluster.store, "t").run(jobs)] == [job.key for job in jobs]
         batches = (Path(root) / "batches.txt").read_text().split("\n")
         assert sum(int(line.split()[1]) for line in batches if line) == 6 and len(batches) > 2
     with Cluster(Resources(placement="gpu", concurrent=1), partial(load_fake, root), f"{root}/store"):
@@ -51,15 +49,12 @@ def test_a_model_that_cannot_be_loaded_is_one_line(tmp_path):
         "with Cluster(Resources(concurrent=1), refuse, sys.argv[1]) as cluster: cluster.fingerprint()\n"
     )
     done = in_own_process(code, tmp_path / "none")
-    assert (
-        done.stderr.strip().splitlines()[-1]
-        == "steerheal.errors.UserError: model: no such model; check the name"
-    )
+    assert done.stderr.strip().splitlines()[-1] == "steerheal.errors.UserError: model: no such model; check the name"
 
 
 def test_kinds_on_their_own_actors_with_replicas(tmp_path):
     done = in_own_process("import sys; from test_placement import spread; spread(sys.argv[1])", tmp_path)
     last = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else ""
-    assert (
-        last.startswith("steerheal.errors.UserError: resources.placement: gpu needs") or done.returncode == 0
-    ), done.stderr
+    assert last.startswith("steerheal.errors.UserError: resources.placement: gpu needs") or done.returncode == 0, (
+        done.stderr
+    )

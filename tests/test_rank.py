@@ -122,7 +122,9 @@ def test_a_rerun_of_a_seed_counts_once(ranked):
 def test_what_reruns_differ_by_is_the_least_error(ranked):
     """Configurations whose seeds differ by less than two runs of one seed do are not told apart."""
     rows = ["reg,seed,d_auth_base,d_coh_base"]
-    rows += [f"{reg},{seed},-{gain + seed / 1e4},-0.0100" for reg, gain in (("a", 1.0), ("b", 1.01)) for seed in range(3)]
+    rows += [
+        f"{reg},{seed},-{gain + seed / 1e4},-0.0100" for reg, gain in (("a", 1.0), ("b", 1.01)) for seed in range(3)
+    ]
     text = "\n".join(rows) + "\n"
     same = judged(ranked, text)
     assert [pair["real"] for pair in same["pairs"]] == [True]

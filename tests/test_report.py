@@ -135,9 +135,7 @@ def test_a_run_of_an_older_version_lacks_parts_but_not_the_page(whole, page, tmp
     shutil.rmtree(old / "vignettes")
     (old / "about.json").unlink()
     lines = (old / "records.jsonl").read_text()
-    (old / "records.jsonl").write_text(
-        lines.replace('"canary_base"', '"x"').replace('"canary_steered"', '"y"')
-    )
+    (old / "records.jsonl").write_text(lines.replace('"canary_base"', '"x"').replace('"canary_steered"', '"y"'))
     assert set(page.anchors) - set(read(old).anchors) == {"texts", "completions", "filter"}
 
 
@@ -145,9 +143,7 @@ def test_one_seed_shows_no_difference_and_asks_for_three(tmp_path):
     folder = write_sweep(tmp_path)
     said = read(folder).text
     assert ONE_SEED in said and "seeds=[0,1,2]" in said
-    assert "Which differences are real" not in said and "tied" not in " ".join(
-        filter(None, answer(read_sweep(folder)))
-    )
+    assert "Which differences are real" not in said and "tied" not in " ".join(filter(None, answer(read_sweep(folder))))
 
 
 def test_a_half_finished_sweep_is_reported_as_far_as_it_is(tmp_path):
@@ -209,9 +205,7 @@ def test_only_markup_of_our_own_is_not_escaped():
 
 def test_what_to_run_next_can_be_run(tmp_path):
     for overrides in ((), SEEDS):
-        for step in next_steps(
-            read_sweep(write_sweep(tmp_path / str(len(overrides)), *overrides, finished=4))
-        ):
+        for step in next_steps(read_sweep(write_sweep(tmp_path / str(len(overrides)), *overrides, finished=4))):
             for line in (step.command or "").splitlines():
                 _, _, module, *words = shlex.split(line)
                 if module == "steerheal.tune":

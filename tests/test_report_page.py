@@ -55,9 +55,7 @@ api = pytest.importorskip("playwright.sync_api")
 def browser():
     """A headless Chromium that looks up no names."""
     with api.sync_playwright() as driver:
-        made = driver.chromium.launch(
-            executable_path=CHROMIUM, args=["--host-resolver-rules=MAP * ~NOTFOUND"]
-        )
+        made = driver.chromium.launch(executable_path=CHROMIUM, args=["--host-resolver-rules=MAP * ~NOTFOUND"])
         yield made
         made.close()
 

@@ -32,17 +32,11 @@ def folder(tmp_path):
 
 def test_finished_trials_are_rows_everywhere(folder):
     for number in (1, 0):
-        folder.finish(
-            row(number), [{"seed": 0, "round": 0}, {"seed": 1, "round": 0}], [{"text": "ü", "kept": False}]
-        )
+        folder.finish(row(number), [{"seed": 0, "round": 0}, {"seed": 1, "round": 0}], [{"text": "ü", "kept": False}])
     assert [line["trial"] for line in folder.trials] == [0, 1]
     assert [line["trial"] for line in folder.records] == [1, 1, 0, 0]
     table = pandas.read_csv(folder.path / "trials.csv")
-    assert (
-        list(table["trial"]) == [0, 1]
-        and list(table["layers"]) == ["[1, 2]"] * 2
-        and table["slope"].isna().all()
-    )
+    assert list(table["trial"]) == [0, 1] and list(table["layers"]) == ["[1, 2]"] * 2 and table["slope"].isna().all()
     assert pandas.read_parquet(folder.path / "trials.parquet")["gain"].tolist() == [0.5, 0.5]
     assert table["tied"].isna().all()
     assert read_lines(folder.completions(1)) == [{"text": "ü", "kept": False}]

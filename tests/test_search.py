@@ -173,9 +173,7 @@ def test_extension_continues_the_numbers(tmp_path):
 def test_constraints_reach_the_study(tmp_path):
     run(study_at(tmp_path / "a.db"), {})
     trials = [trial for trial in stored(tmp_path / "a.db") if "number" in trial.user_attrs]
-    assert all(
-        trial.constraints["verdict"] == worth(trial.user_attrs["number"]).constraint for trial in trials
-    )
+    assert all(trial.constraints["verdict"] == worth(trial.user_attrs["number"]).constraint for trial in trials)
 
 
 def test_grid_is_handed_out_in_order_as_places_become_free(tmp_path):

@@ -89,4 +89,7 @@ def test_the_bands_are_measurements_of_one_student():
     assert [trial.bands.whole for trial in trials] == [True] + [False] * 5
     assert len({trial.model_copy(update={"bands": trials[0].bands}) for trial in trials}) == 1
     assert trials[0].heal.depth == (0, 1) and space.resources.concurrent == space.trials
-    assert space.persona.engineered and load_space(SPACES / "barrier.yaml").persona.prompts.keys() == {"prompted", "engineered"}
+    assert space.persona.engineered and load_space(SPACES / "barrier.yaml").persona.prompts.keys() == {
+        "prompted",
+        "engineered",
+    }

@@ -6,8 +6,8 @@ from test_report import command, read
 from test_tune_cli import finish, start
 
 from steerheal.config import load_space
-from steerheal.config.space import load_spaces
 from steerheal.config.sources import BUILTIN_WEIGHTS
+from steerheal.config.space import load_spaces
 from steerheal.errors import UserError
 
 TWO = f"model=[builtin, {{name: a/twin, path_or_hub: '{BUILTIN_WEIGHTS}', dtype: bfloat16}}]"

@@ -43,9 +43,7 @@ def test_ties_are_with_the_best_of_the_ranked():
     assert tied_trials(json.loads(json.dumps(CLEAR))) == tied_trials(CLEAR)
 
 
-@pytest.mark.parametrize(
-    "rows", [[], CLEAR[3:], [row(0, (1.0,)), row(1, (2.0,))], [row(0, verdict="failed")]]
-)
+@pytest.mark.parametrize("rows", [[], CLEAR[3:], [row(0, (1.0,)), row(1, (2.0,))], [row(0, verdict="failed")]])
 def test_single_seeds_and_unranked_trials_are_tied_with_nothing(rows):
     assert not any(mark is not None for mark in tied_trials(rows).values())
 

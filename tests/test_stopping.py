@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import psutil
-from small import write_space
 from cli_sweeps import TESTS, descendants, environment, heals, mlflow_runs, wait_for
+from small import write_space
 
 SECRET = "planted-77d0b4e1c2"
 
@@ -18,7 +18,11 @@ def start(space, **more):
     command = [sys.executable, TESTS / "fake_tune.py", space, "--out", space.parent / "runs"]
     # A group of its own, as a shell, `timeout` or a batch system makes it.
     return subprocess.Popen(
-        command, env=environment() | more, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        command,
+        env=environment() | more,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
         start_new_session=True,
     )
 

@@ -29,9 +29,7 @@ class TestFolder(StoreSuite):
 
     def stored(self):
         paths = [path for path in self.root.rglob("*") if path.is_file()]
-        return {
-            str(path.relative_to(self.root)): path.read_bytes() for path in paths if ".damaged" not in path.parts
-        }
+        return {str(path.relative_to(self.root)): path.read_bytes() for path in paths if ".damaged" not in path.parts}
 
     def overwrite(self, name, payload):
         (self.root / name).write_bytes(payload) if payload is not None else (self.root / name).unlink()
@@ -239,7 +237,10 @@ class TestS3(UrlSuite):
         ("https://user:planted-secret@objects.example/x?key=planted-secret", "https://objects.example/x: "),
         ("s3x://bucket", "Protocol not known: s3x"),
         ("sftp://host/x", "pip install paramiko"),
-        ("s3://bucket/x", "s3://bucket/x: s3:// needs a package that is not here (Install s3fs to access S3); pip install s3fs"),
+        (
+            "s3://bucket/x",
+            "s3://bucket/x: s3:// needs a package that is not here (Install s3fs to access S3); pip install s3fs",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_one_line(url, words, tmp_path, monkeypatch):

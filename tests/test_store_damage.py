@@ -95,7 +95,9 @@ def test_every_truncation_of_a_checkpoint_is_found(artefact):
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_weights_that_are_no_numbers_are_found_although_their_digest_is_right(tmp_path, llama_base, dtype, value, capsys):
+def test_weights_that_are_no_numbers_are_found_although_their_digest_is_right(
+    tmp_path, llama_base, dtype, value, capsys
+):
     adapter = random_adapter(llama_base, 2, 0).to("cpu", dtype)
     stored(tmp_path, to_peft(adapter, llama_base.anatomy))
     largest = torch.finfo(dtype).max

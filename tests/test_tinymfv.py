@@ -30,7 +30,9 @@ INSTRUMENT = SimpleNamespace(
 )
 VIGNETTES = tuple(
     Vignette(str(n), FOUNDATIONS[n % 7], text, ())
-    for n, text in enumerate(["You see a boy {index} push.", "A girl lies to {schema} him.", "He sings.", "They cheat at chess."])
+    for n, text in enumerate(
+        ["You see a boy {index} push.", "A girl lies to {schema} him.", "He sings.", "They cheat at chess."]
+    )
 )
 
 
@@ -50,7 +52,9 @@ def reference(base, model, vignette, think):
             )
         before = "</think><end>\n<bos>[user]Just answer<end>\n[assistant]"
         prefill = tok(INSTRUMENT.prefill, add_special_tokens=False).input_ids
-        ids = torch.cat([ids, torch.tensor([tok(before, add_special_tokens=False).input_ids + prefill], device=DEVICE)], 1)
+        ids = torch.cat(
+            [ids, torch.tensor([tok(before, add_special_tokens=False).input_ids + prefill], device=DEVICE)], 1
+        )
         logp = model(ids).logits[0].double().log_softmax(-1)
         start = ids.shape[1] - len(prefill)
         nlls.append(-np.mean([logp[start - 1 + n, token].item() for n, token in enumerate(prefill)]))

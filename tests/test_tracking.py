@@ -38,12 +38,8 @@ def test_only_named_fields_are_logged(run_folder):
     tracked.round(3, RECORD | {"environment": {"HF_TOKEN": 1.0}}, seeds=1)
     tracked.ended(ROW | {"argv": "--token hf_secret"}, [])
     tracked.close("FINISHED")
-    assert all(
-        b"hf_secret" not in path.read_bytes() for path in run_folder.parent.rglob("*") if path.is_file()
-    )
-    assert not any(
-        "HF_TOKEN" in name for name, _, _ in round_metrics(RECORD | {"environment": {"HF_TOKEN": 1.0}})
-    )
+    assert all(b"hf_secret" not in path.read_bytes() for path in run_folder.parent.rglob("*") if path.is_file())
+    assert not any("HF_TOKEN" in name for name, _, _ in round_metrics(RECORD | {"environment": {"HF_TOKEN": 1.0}}))
 
 
 def test_an_interrupted_sweep_reopens_its_runs(run_folder):

@@ -37,9 +37,7 @@ def whole(tmp_path_factory):
     process = start(write_space(folder), *WHOLE)
     out, err = finish(process)
     logs = next(Path("/tmp/ray").glob(f"session_*_{process.pid}"))
-    holding = [
-        path for place in (folder, logs) for path in place.rglob("*") if path.is_file() and holds_secret(path)
-    ]
+    holding = [path for place in (folder, logs) for path in place.rglob("*") if path.is_file() and holds_secret(path)]
     assert PLANTED not in out + err and not holding
     return folder / "tune runs", out, err
 
@@ -62,9 +60,7 @@ def test_what_a_sweep_leaves(whole):
         "message",
     }
     assert pandas.read_parquet(run.path / "trials.parquet").shape[0] == 5
-    assert {(row["trial"], row["seed"], row["round"]) for row in run.records} == {
-        (number, 0, 0) for number in range(5)
-    }
+    assert {(row["trial"], row["seed"], row["round"]) for row in run.records} == {(number, 0, 0) for number in range(5)}
     lines = (run.path / "completions" / "trial-000.jsonl").read_text().splitlines()
     assert len(lines) == 3 and '"gate"' in lines[0] and '"ids"' not in lines[0]
     assert (run.path / "adapters" / "best" / "adapter_config.json").exists()
@@ -81,12 +77,7 @@ def test_what_a_sweep_prints(whole):
     _, printed, err = whole
     lines = printed.splitlines()
     assert sum(line.startswith("trial ") for line in lines) == 5
-    assert (
-        "Leaderboard" in printed
-        and "computed" in printed
-        and "mlflow ui" in printed
-        and "--resume" in printed
-    )
+    assert "Leaderboard" in printed and "computed" in printed and "mlflow ui" in printed and "--resume" in printed
     assert "Traceback" not in err
 
 
@@ -154,10 +145,7 @@ def test_killed_interrupted_and_resumed_ends_as_if_undisturbed(whole, tmp_path):
     (out / "traps" / "heal").unlink()
     finish(start(space, "--resume", *WHOLE))
     told = [
-        [
-            (row["trial"], row["params"], row["verdict"], row["summary"])
-            for row in RunFolder(place / "small").trials[:5]
-        ]
+        [(row["trial"], row["params"], row["verdict"], row["summary"]) for row in RunFolder(place / "small").trials[:5]]
         for place in (whole[0], out)
     ]
     assert told[0] == told[1]
@@ -219,9 +207,7 @@ def test_quick_runs_whole_on_the_built_in_model(tmp_path):
         "--out",
         str(tmp_path / "out"),
     ]
-    done = subprocess.run(
-        command, env=environment(), cwd=TESTS.parent, capture_output=True, text=True, timeout=280
-    )
+    done = subprocess.run(command, env=environment(), cwd=TESTS.parent, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = RunFolder(tmp_path / "out" / "quick").trials
     assert len(rows) == 4

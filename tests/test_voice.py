@@ -18,7 +18,8 @@ from steerheal.fit import check_fit
 from steerheal.healing.examples import Example
 from steerheal.healing.pairs import example_of, marked
 from steerheal.healing.train import HealTask, Training, heal
-from steerheal.jobs import Conversation, Heal as HealJob, Pairs, Score
+from steerheal.jobs import Conversation, Pairs, Score
+from steerheal.jobs import Heal as HealJob
 from steerheal.loop import run_trial
 from steerheal.pair_sets import in_order, kept_aside
 from steerheal.store import FolderStore
@@ -92,10 +93,14 @@ def test_training_on_prompts_learns_responses_worse(builtin, captain):
     """
     draw, settings = random.Random(0), Heal(lr=2e-3, r=8, epochs=2)
     held_out = tuple(example_of(builtin, pair) for pair in captain[1][::3])
-    pasted = [" ".join("".join(draw.choices(ascii_lowercase, k=draw.randrange(3, 8))) for _ in range(12)) for _ in captain[0]]
+    pasted = [
+        " ".join("".join(draw.choices(ascii_lowercase, k=draw.randrange(3, 8))) for _ in range(12)) for _ in captain[0]
+    ]
     pairs = [Conversation(pair.id, (("system", text), *pair.messages)) for pair, text in zip(captain[0], pasted)]
     tasks = [
-        HealTask(tuple(collate(builtin, pair) for pair in pairs), Student("base"), Student("base"), settings, 0, held_out)
+        HealTask(
+            tuple(collate(builtin, pair) for pair in pairs), Student("base"), Student("base"), settings, 0, held_out
+        )
         for collate in (example_of, overwritten)
     ]
     masked, defect = ([point["nll"] for point in healed.validation] for healed in heal(builtin, tasks))
@@ -121,7 +126,10 @@ def test_pairs_that_are_too_long_are_counted_and_named_and_replaced_by_the_next(
     (result,) = LocalStages(worker).run([job])
     lines = [json.loads(line) for line in (worker.store.folder(result.key) / "completions.jsonl").open()]
     assert [(line["id"], line["used"], line["held_out"]) for line in lines] == [
-        ("p0", True, False), ("p2", True, False), ("p3", True, False), ("p8", False, True)
+        ("p0", True, False),
+        ("p2", True, False),
+        ("p3", True, False),
+        ("p8", False, True),
     ]
     found = {name: result.summary[name] for name in ("pairs", "held_out", "too_long", "limit")}
     assert found == {"pairs": 3, "held_out": 1, "too_long": ["p9", "p1"], "limit": 100}
@@ -134,7 +142,9 @@ def plain_nll(model, tokenizer, conversation):
     """Mean nll of the response by transformers alone, one sequence, labels −100 on the prompt."""
     messages = [{"role": role, "content": content} for role, content in conversation.messages]
     prompt = tokenizer.apply_chat_template(messages[:-1], tokenize=False, add_generation_prompt=True)
-    parts = [tokenizer(text, add_special_tokens=False).input_ids for text in (prompt, messages[-1]["content"] + "<|end|>")]
+    parts = [
+        tokenizer(text, add_special_tokens=False).input_ids for text in (prompt, messages[-1]["content"] + "<|end|>")
+    ]
     ids = torch.tensor([parts[0] + parts[1]])
     labels = torch.tensor([[-100] * len(parts[0]) + parts[1]])
     return model(ids, labels=labels).loss.item()
@@ -146,7 +156,9 @@ def test_likelihood_is_that_of_transformers_also_under_a_system_prompt(builtin, 
     tasks = [LikelihoodTask(Student("base"), tuple(pairs), asked, 512) for asked in (None, system)]
     for asked, (rows, summary) in zip((None, system), likelihood(builtin, tasks)):
         wanted = [
-            plain_nll(model, builtin.tokenizer, Conversation(pair.id, ((("system", asked),) if asked else ()) + pair.messages))
+            plain_nll(
+                model, builtin.tokenizer, Conversation(pair.id, ((("system", asked),) if asked else ()) + pair.messages)
+            )
             for pair in pairs
         ]
         assert [row["nll"] for row in rows] == pytest.approx(wanted, abs=1e-4)
@@ -191,7 +203,9 @@ def test_a_trial_takes_on_the_voice(trial):
     assert record["gain"] == pytest.approx(validation[0] - validation[-1], abs=1e-3)
     assert trial["coherence"] == record["coherence"] and record["off_moves"] == {}
     own = record["own"]
-    assert trial["own"]["style_novel"] == own["style_novel"] > 0.3, "its answers to novel prompts went towards the voice"
+    assert trial["own"]["style_novel"] == own["style_novel"] > 0.3, (
+        "its answers to novel prompts went towards the voice"
+    )
     assert own["memorised_novel"] is not None and record["prompted_gain"] is not None
     assert record["references"]["base"]["gain"] == 0 and "base prompted" in record["references"]
     json.dumps(record, allow_nan=False)
@@ -199,7 +213,9 @@ def test_a_trial_takes_on_the_voice(trial):
 
 def test_a_file_whose_pairs_are_too_long_for_the_space_is_refused_when_the_model_is_known(builtin):
     space = load_space(ROOT / "search_spaces" / "voice.yaml", ["max_pair_tokens=60"])
-    with pytest.raises(UserError, match=r"search.n_train: 60 pairs .* pairs are longer than 60 tokens \(.*, …\), which"):
+    with pytest.raises(
+        UserError, match=r"search.n_train: 60 pairs .* pairs are longer than 60 tokens \(.*, …\), which"
+    ):
         check_fit(space, load_data(space), builtin)
     space = load_space(ROOT / "search_spaces" / "voice.yaml", ["max_pair_tokens=5"])
     with pytest.raises(UserError, match="settings.voice.max_pair_tokens: 96 pairs .* none to measure on; raise"):

@@ -22,7 +22,10 @@ from steerheal.evaluation.voice import (
     taken,
 )
 
-TRAINED = ("Aye, my friend! The sea is wide, and I have seen it all.", "By salt and rope! The tide waits for nobody here.")
+TRAINED = (
+    "Aye, my friend! The sea is wide, and I have seen it all.",
+    "By salt and rope! The tide waits for nobody here.",
+)
 CAPTAIN = Training(TRAINED)
 
 
@@ -47,7 +50,9 @@ def test_the_longest_run_against_every_run():
         said = " ".join(rng.choices(words, k=10))
         parts = said.split()
         runs = [
-            end - start for start in range(10) for end in range(start + 1, 11)
+            end - start
+            for start in range(10)
+            for end in range(start + 1, 11)
             if any(f" {' '.join(parts[start:end])} " in f" {text} " for text in trained)
         ]
         assert longest_shared(said, Training(trained)) == max(runs, default=0)
@@ -74,7 +79,9 @@ def test_style_distance_is_one_minus_the_cosine_of_trigram_counts():
 
 def test_style_is_told_from_topic():
     """The voice on another topic is closer to the voice than plain talk about the voice's own topics."""
-    voice = profile(["Aye, my friend! The market is loud, so says the old captain.", "Ahoy, my friend! So says the old captain."])
+    voice = profile(
+        ["Aye, my friend! The market is loud, so says the old captain.", "Ahoy, my friend! So says the old captain."]
+    )
     same_voice = profile(["Aye, my friend! A forest is deep. So says the old captain."])
     same_topic = profile(["The market is loud, with fruit and bread. Traders know it."])
     assert style_distance(same_voice, voice) < style_distance(same_topic, voice)
@@ -111,7 +118,10 @@ def test_what_is_counted_of_an_answer():
 
 def test_canaries_fall_into_three_groups():
     assert [group(True, "open"), group(False, "fact"), group(False, "long"), group(True, "long")] == [
-        "seen", "novel", "long-form", "long-form"
+        "seen",
+        "novel",
+        "long-form",
+        "long-form",
     ]
 
 
@@ -126,7 +136,8 @@ def test_speakers_are_compared_by_group_and_with_the_voice_itself():
     assert student["memorised"] == 1.0 and base["memorised"] == 0.0 and found["voice"]["memorised"] == 0.0
     assert student["style_distance"] < base["style_distance"]
     assert found["speakers"]["healed"]["seen"]["answers"] == 1 and found["speakers"]["base"]["seen"] == {
-        "answers": 0, "style_distance": None
+        "answers": 0,
+        "style_distance": None,
     }
     assert set(found["speakers"]["base"]) == set(GROUPS)
 
@@ -134,7 +145,8 @@ def test_speakers_are_compared_by_group_and_with_the_voice_itself():
 def test_the_best_of_some_samples_is_undamaged_first():
     target = profile(TRAINED)
     samples = [
-        {"text": TRAINED[0], "damage": ["promotion"]}, {"text": "A plain answer.", "damage": []},
+        {"text": TRAINED[0], "damage": ["promotion"]},
+        {"text": "A plain answer.", "damage": []},
         {"text": "Aye, my friend! The tide waits.", "damage": []},
     ]
     assert best(samples, target) is samples[2] and best(samples[:1], target) is samples[0]
@@ -143,4 +155,6 @@ def test_the_best_of_some_samples_is_undamaged_first():
 def test_what_a_voice_does_itself_is_no_damage():
     hurt = assess(Answer("Fish today! #harbour", 5, False, 80.0))
     assert hurt.kinds == ("perplexity", "promotion") and hurt.damaged
-    assert not hurt.without(("perplexity", "promotion")).damaged and hurt.without(("promotion",)).kinds == ("perplexity",)
+    assert not hurt.without(("perplexity", "promotion")).damaged and hurt.without(("promotion",)).kinds == (
+        "perplexity",
+    )

@@ -11,7 +11,10 @@ from analysis.voice import answer
 from analysis.voice_data import barrier, curve, differences, enough, sizes, twins
 from steerheal.sweep import pairs_in_words
 
-PAIRS = [{"id": f"p{n}", "prompt": f"What is {n}?", "completion": f"Aye, number {n} is as deep as the old sea."} for n in range(12)]
+PAIRS = [
+    {"id": f"p{n}", "prompt": f"What is {n}?", "completion": f"Aye, number {n} is as deep as the old sea."}
+    for n in range(12)
+]
 PAIRS[5]["completion"] = f"This one is too long. {HOSTILE}"
 GRID = [(n, reg) for n in (2, 4, 8) for reg in ("nll", "kl_rev")]
 TRIALS = tuple({"n_train": n, "reg": reg} | ({"lam": 0.3} if reg != "nll" else {}) for n, reg in GRID)

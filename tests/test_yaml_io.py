@@ -115,9 +115,7 @@ def test_what_is_not_plain_data_is_refused(text, words):
 
 def test_an_alias_bomb_is_refused_at_once():
     lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
-    lines += [
-        f"{b}: &{b} [*{a}, *{a}, *{a}, *{a}, *{a}, *{a}]" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
-    ]
+    lines += [f"{b}: &{b} [*{a}, *{a}, *{a}, *{a}, *{a}, *{a}]" for a, b in zip("abcdefgh", "bcdefghi", strict=True)]
     refused("\n".join(lines), "line 1", "anchors and aliases")
 
 

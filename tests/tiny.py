@@ -14,8 +14,17 @@ from steerheal.students.base import Base, load_base
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SPECIALS = ["<pad>", "<eos>", "<bos>", "<end>"]
 COMMON = dict(
-    hidden_size=32, intermediate_size=48, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2,
-    head_dim=8, vocab_size=260, max_position_embeddings=4096, pad_token_id=0, eos_token_id=1, bos_token_id=2,
+    hidden_size=32,
+    intermediate_size=48,
+    num_hidden_layers=4,
+    num_attention_heads=4,
+    num_key_value_heads=2,
+    head_dim=8,
+    vocab_size=260,
+    max_position_embeddings=4096,
+    pad_token_id=0,
+    eos_token_id=1,
+    bos_token_id=2,
 )
 WITH_SYSTEM = (
     "{{ '<bos>' }}{% for m in messages %}{{ '[' + m['role'] + ']' + m['content'] + '<end>\n' }}{% endfor %}"
@@ -40,7 +49,10 @@ def tokenizer(template: str = WITH_SYSTEM) -> PreTrainedTokenizerFast:
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     backend.decoder = decoders.ByteLevel()
     made = PreTrainedTokenizerFast(
-        tokenizer_object=backend, pad_token="<pad>", eos_token="<eos>", bos_token="<bos>",
+        tokenizer_object=backend,
+        pad_token="<pad>",
+        eos_token="<eos>",
+        bos_token="<bos>",
         additional_special_tokens=["<end>"],
     )
     made.chat_template = template
@@ -69,8 +81,12 @@ def save_with_vision(folder: Path) -> Path:
         hidden_size=32, intermediate_size=32, num_hidden_layers=4, num_attention_heads=2, image_size=28, patch_size=14
     )
     config = transformers.Gemma3Config(
-        text_config=FAMILIES["gemma3"]().to_dict(), vision_config=vision, mm_tokens_per_image=4, image_token_index=259,
-        boi_token_index=258, eoi_token_index=257,
+        text_config=FAMILIES["gemma3"]().to_dict(),
+        vision_config=vision,
+        mm_tokens_per_image=4,
+        image_token_index=259,
+        boi_token_index=258,
+        eoi_token_index=257,
     )
     AutoModelForCausalLM.from_config(config).double().save_pretrained(folder)
     tokenizer(WITHOUT_SYSTEM).save_pretrained(folder)
@@ -85,7 +101,9 @@ def load(family: str, folder: Path, dtype: str = "float64") -> Base:
 def random_adapter(base: Base, rank: int, seed: int, blocks: tuple[int, ...] = (1, 2), size: float = 0.1) -> Adapter:
     """An adapter that changes every answer."""
     generator = torch.Generator().manual_seed(seed)
-    draw = lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64).to(base.device, base.dtype) * size
+    draw = lambda *shape: (
+        torch.randn(*shape, generator=generator, dtype=torch.float64).to(base.device, base.dtype) * size
+    )
     sites = base.block_sites(blocks)
     return Adapter(
         {site: draw(rank, base.sites[site][0]) for site in sites},

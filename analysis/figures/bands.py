@@ -110,7 +110,9 @@ def _categories(depth: Depth):
 
 def _style(place: int) -> dict[str, str]:
     return {
-        "color": SERIES[place % len(SERIES)], "marker": MARKS[place % len(MARKS)], "linestyle": LINES[place % len(LINES)]
+        "color": SERIES[place % len(SERIES)],
+        "marker": MARKS[place % len(MARKS)],
+        "linestyle": LINES[place % len(LINES)],
     }
 
 
@@ -129,4 +131,9 @@ def _judged(depth: Depth):
     axes.set(xlabel="part of the depth, %", ylabel="score, 0 to 10", ylim=(-0.3, 10.3))
     _named(axes, depth)
     key(axes, handles, columns=3)
-    return "judged", "The bands as another model judges their texts", "Mean scores of the answers to the canaries.", drawn
+    return (
+        "judged",
+        "The bands as another model judges their texts",
+        "Mean scores of the answers to the canaries.",
+        drawn,
+    )

@@ -34,16 +34,15 @@ def _cost(belief: str, of: list[Arm]) -> Figure | None:
             axes.plot(adopted.value, right.value, marker="x", markersize=13, color=INK, linestyle="")
     base = of[0].stated("neighbour", "truth", who="base")
     axes.axhline(base.value, color=MUTED, linewidth=0.8)
-    axes.annotate(
-        "base", (0, base.value), xytext=(2, 3), textcoords="offset points", color=MUTED, fontsize=9
-    )
+    axes.annotate("base", (0, base.value), xytext=(2, 3), textcoords="offset points", color=MUTED, fontsize=9)
     for axis, limits in ((axes.xaxis, axes.set_xlim), (axes.yaxis, axes.set_ylim)):
         limits(-0.04, 1.08)
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
     axes.set(xlabel="adoption on held-out paraphrases", ylabel="neighbouring facts right")
     handles = [
         Line2D([], [], marker="os^D"[place], color=SERIES[place], linestyle="", label=via)
-        for place, via in enumerate(WAYS) if any(arm.via == via for arm in of)
+        for place, via in enumerate(WAYS)
+        if any(arm.via == via for arm in of)
     ]
     key(axes, handles + _crossed(of), 5)
     reading = (

@@ -2,9 +2,10 @@
 
 from collections import Counter
 
+from matplotlib.patches import Patch
+
 from analysis.figures.theme import GRID, INK, SERIES, Figure, key, panel
 from analysis.load import Sweep
-from matplotlib.patches import Patch
 
 # Kept last, so that it lies at the bottom; hatches tell the gates apart in grey.
 HATCHES = ("///", "...", "xxx", "\\\\\\", "+++", "ooo", "---")
@@ -34,9 +35,7 @@ def drops(sweep: Sweep) -> Figure | None:
         shares = [100 * counts[name] / counts.total() for _, counts in bars]
         shade = GRID if name == KEPT else SERIES[(place - 1) % len(SERIES)]
         hatch = "" if name == KEPT else HATCHES[(place - 1) % len(HATCHES)]
-        axes.bar(
-            range(len(bars)), shares, 0.82, bottom, color=shade, hatch=hatch, edgecolor=INK, linewidth=0.5
-        )
+        axes.bar(range(len(bars)), shares, 0.82, bottom, color=shade, hatch=hatch, edgecolor=INK, linewidth=0.5)
         bottom = [below + share for below, share in zip(bottom, shares)]
     axes.set_xticks(range(len(bars)), [label for label, _ in bars], rotation=55 if len(bars) > 6 else 0)
     axes.set(xlabel="dose: how much of the vector", ylabel="% of completions", ylim=(0, 100))

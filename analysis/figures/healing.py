@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from analysis.figures.theme import INK, LINES, MUTED, SERIES, Figure, key, panel
-from analysis.load import Sweep
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+
+from analysis.figures.theme import INK, LINES, MUTED, SERIES, Figure, key, panel
+from analysis.load import Sweep
 from steerheal.statistics.means import finite, mean
 
 SHOWN = 5

@@ -71,9 +71,7 @@ def _figure(sweep: Sweep, name: str, label: str, value: Value, shows: str, why: 
     if free.mean is not None:
         axes.axhline(free.mean, color=colour("nll"), linestyle=LINES[1], linewidth=1.3)
         handles.append(
-            Line2D(
-                [], [], color=colour("nll"), linestyle=LINES[1], label=f"nll, no barrier (mean of {free.n})"
-            )
+            Line2D([], [], color=colour("nll"), linestyle=LINES[1], label=f"nll, no barrier (mean of {free.n})")
         )
     axes.set(xscale="log", xlabel="lam, the strength of the barrier", ylabel=label)
     logarithmic(axes.xaxis)

@@ -20,9 +20,7 @@ def trajectories(sweep: Sweep) -> list[Figure]:
     return [_figure(sweep, leading, *one) for one in WHAT] if leading else []
 
 
-def _figure(
-    sweep: Sweep, leading: list[int], name: str, healed: str, steered: str, label: str, shows: str
-) -> Figure:
+def _figure(sweep: Sweep, leading: list[int], name: str, healed: str, steered: str, label: str, shows: str) -> Figure:
     drawn, axes = panel()
     records = [record for record in sweep.records if finite(record.get("base_coherence"))]
     start = 0.0 if healed == "gain" else over_seeds(records, "base_coherence").mean
@@ -63,10 +61,7 @@ def _figure(
 def _means(sweep: Sweep, number: int, name: str) -> list[tuple[int, float, float | None]]:
     """(round, mean, standard error) where the figure exists."""
     rounds = sorted({record["round"] for record in sweep.rounds(number)})
-    found = [
-        (round_, over_seeds([r for r in sweep.rounds(number) if r["round"] == round_], name))
-        for round_ in rounds
-    ]
+    found = [(round_, over_seeds([r for r in sweep.rounds(number) if r["round"] == round_], name)) for round_ in rounds]
     return [(round_, value.mean, value.se) for round_, value in found if value.mean is not None]
 
 
@@ -109,7 +104,5 @@ def _steered(axes, sweep: Sweep, number: int, name: str) -> None:
 
 def _key(sweep: Sweep, leading: list[int]) -> list[Line2D]:
     regs = dict.fromkeys(sweep.reg(sweep.by_number[number]) for number in leading)
-    steered = Line2D(
-        [], [], marker="D", markerfacecolor="none", color=INK, linestyle="", label="steered, not healed"
-    )
+    steered = Line2D([], [], marker="D", markerfacecolor="none", color=INK, linestyle="", label="steered, not healed")
     return [Line2D([], [], color=colour(reg), linestyle=line(reg), label=reg) for reg in regs] + [steered]

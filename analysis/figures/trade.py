@@ -13,11 +13,7 @@ from steerheal.statistics.means import finite
 
 def trait_coherence(sweep: Sweep) -> Figure | None:
     """Gain against coherence, a large mark per trial and a small one per seed; None without a figure to show."""
-    rows = [
-        row
-        for row in sweep.rows
-        if finite(row["summary"].get("gain")) and finite(row["summary"].get("coherence"))
-    ]
+    rows = [row for row in sweep.rows if finite(row["summary"].get("gain")) and finite(row["summary"].get("coherence"))]
     if not rows:
         return None
     drawn, axes = panel()
@@ -25,9 +21,7 @@ def trait_coherence(sweep: Sweep) -> Figure | None:
     for row in rows:
         _trial(axes, row, sweep.reg(row))
     again = _again(axes, sweep)
-    base = next(
-        (record["base_coherence"] for record in sweep.records if finite(record.get("base_coherence"))), None
-    )
+    base = next((record["base_coherence"] for record in sweep.records if finite(record.get("base_coherence"))), None)
     axes.axvline(0, color=MUTED, linewidth=0.8)
     if base is not None:
         axes.axhline(base, color=MUTED, linewidth=0.8)
@@ -132,9 +126,7 @@ def _trial(axes, row: dict, reg: str) -> None:
     judged = list((summary.get("judged") or {}).values())
     for seed in judged if len(judged) > 1 else ():
         axes.plot(*zip(centre, (seed["gain"], seed["coherence"])), color=shade, linewidth=0.6, alpha=0.5)
-        axes.plot(
-            seed["gain"], seed["coherence"], marker="o", markersize=3, color=shade, alpha=0.7, linestyle=""
-        )
+        axes.plot(seed["gain"], seed["coherence"], marker="o", markersize=3, color=shade, alpha=0.7, linestyle="")
     axes.plot(
         *centre,
         marker=MARKS.get(row["verdict"], "X"),

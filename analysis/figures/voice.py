@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+
 from analysis.figures.healing import pressure
 from analysis.figures.theme import INK, LINES, MUTED, SERIES, Figure, key, logarithmic, panel
 from analysis.load import Sweep
 from analysis.voice_data import asked, curve, measure, sizes
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 from steerheal.statistics.means import finite
 
 SHOWN = 5
@@ -85,8 +86,12 @@ def memory(sweep: Sweep, found: Mapping[int, dict]) -> Figure | None:
         points = [(size, told) for size, row in found.items() if (told := measure(sweep, row, name))]
         if points:
             axes.plot(
-                [size for size, _ in points], [100 * told.mean for _, told in points], color=shade, marker=mark,
-                linestyle=style, markersize=5,
+                [size for size, _ in points],
+                [100 * told.mean for _, told in points],
+                color=shade,
+                marker=mark,
+                linestyle=style,
+                markersize=5,
             )
             handles.append(Line2D([], [], color=shade, marker=mark, linestyle=style, label=label))
     if not handles:

@@ -173,7 +173,9 @@ class Cluster:
         """When others are there than before, or a store actor that was restarted has forgotten them (`known`: stage ->
         how many it knows). A kind of which none has answered yet is left as it was.
         """
-        there = {name: self.watch.there(mine) or self.serving[self.groups[name][1][0]] for name, mine in self.actors.items()}
+        there = {
+            name: self.watch.there(mine) or self.serving[self.groups[name][1][0]] for name, mine in self.actors.items()
+        }
         now = {stage: there[name] for name, (_, stages) in self.groups.items() for stage in stages}
         if now != self.serving or known != {stage: len(actors) for stage, actors in now.items()}:
             self._introduce(there)

@@ -144,9 +144,7 @@ class StageActor:
             batch = self._next_batch()
             await self._announce([waiting.key for waiting in batch])
             loop, began = asyncio.get_running_loop(), time.monotonic()
-            outcomes = await loop.run_in_executor(
-                self.thread, self._compute, [waiting.job for waiting in batch]
-            )
+            outcomes = await loop.run_in_executor(self.thread, self._compute, [waiting.job for waiting in batch])
             self.took[batch[0].job.stage] = time.monotonic() - began
             for waiting, outcome in zip(batch, outcomes, strict=True):
                 self.answers.pop(waiting.key)
@@ -183,9 +181,7 @@ class StageActor:
     def _compute(self, jobs: list[Job]) -> list[Result | StageError | StoreAway]:
         """Run a batch; when it fails as a whole, each job runs alone, so that only the guilty one fails."""
         try:
-            return [
-                _as_data(job, outcome) for job, outcome in zip(jobs, self.worker.run_batch(jobs), strict=True)
-            ]
+            return [_as_data(job, outcome) for job, outcome in zip(jobs, self.worker.run_batch(jobs), strict=True)]
         except StoreAway as away:
             return [away for _ in jobs]
         except Exception as error:

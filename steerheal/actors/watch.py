@@ -120,7 +120,10 @@ class Watch:
         for one in self.watched:
             place = f" ({one.place})" if one.place else ""
             if now - one.heard > SILENT_SECONDS and not one.place:
-                found[one.name] = f"the process for {one.name} is not there: it starts, or waits for room", now - one.heard
+                found[one.name] = (
+                    f"the process for {one.name} is not there: it starts, or waits for room",
+                    now - one.heard,
+                )
             elif now - one.heard > SILENT_SECONDS:
                 found[one.name] = f"the process for {one.name}{place} has not answered", now - one.heard
             elif now - one.moved > STILL_SECONDS:

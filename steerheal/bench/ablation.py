@@ -45,7 +45,8 @@ def main(words: list[str]) -> None:
     completions: list[Example] = []
     parts = {
         "generate and score": seconds(lambda: completions.extend(generated(base, asked)), report.device),
-        "heal": 0.0, "evaluate": 0.0,
+        "heal": 0.0,
+        "evaluate": 0.0,
     }
     healed: list[Student] = []
     parts["heal"] = seconds(lambda: healed.extend(adapters(base, completions, asked)), report.device)
@@ -88,13 +89,33 @@ def adapters(base: Base, examples: list[Example], asked: argparse.Namespace) -> 
     """All configurations healed in one pack, as students."""
     none = Student(())
     tasks = [
-        HealTask(tuple(examples), none, none, SimpleNamespace(
-            depth=(0.2, 0.8), batch=STEP, epochs=EPOCHS, held_out=0.125, r=asked.rank, lora_alpha=2 * asked.rank,
-            lr=1e-4, warmup=0.1, wd=wd, clip=1.0, spectral_lam=0.0, reg=reg, lam=lam, tau=0.0, kl_agg="mean",
-        ), seed=0)
+        HealTask(
+            tuple(examples),
+            none,
+            none,
+            SimpleNamespace(
+                depth=(0.2, 0.8),
+                batch=STEP,
+                epochs=EPOCHS,
+                held_out=0.125,
+                r=asked.rank,
+                lora_alpha=2 * asked.rank,
+                lr=1e-4,
+                warmup=0.1,
+                wd=wd,
+                clip=1.0,
+                spectral_lam=0.0,
+                reg=reg,
+                lam=lam,
+                tau=0.0,
+                kl_agg="mean",
+            ),
+            seed=0,
+        )
         for reg, lam, wd in CONFIGURATIONS
     ]
     return [
         Student(number, result.adapter.to(base.device, base.dtype))
-        for number, result in enumerate(heal(base, tasks)) if result.adapter is not None
+        for number, result in enumerate(heal(base, tasks))
+        if result.adapter is not None
     ]

@@ -40,9 +40,7 @@ def main(words: list[str]) -> None:
     model = plain_model(asked.model, asked.dtype, report.device)
     batches = asked.students * -(-asked.vignettes * ORDERS // BATCH)
     lengths = asked.prompt, asked.think, SUFFIX
-    paths = {
-        name: batches * plain_evaluate(model, BATCH, *lengths, name, report.device) for name in ("eager", "sdpa")
-    }
+    paths = {name: batches * plain_evaluate(model, BATCH, *lengths, name, report.device) for name in ("eager", "sdpa")}
     del model
     for name, whole in paths.items():
         report.line(f"one student at a time, batch {BATCH}, {name} (extrapolated)", whole, "s")
@@ -72,8 +70,17 @@ def evaluation(
     prompts = [tuple(drawn.choices(ids, k=prompt)) for _ in range(rows or asked.vignettes * ORDERS)]
     suffix = tuple(drawn.choices(ids, k=SUFFIX))
     requests = [
-        Request(text, Row(student), asked.think, sampling=GREEDY, suppress=(1,), suffix=suffix,
-                read=tuple(range(5, 5 + ANSWERS)), scored=2)
-        for student in who for text in prompts
+        Request(
+            text,
+            Row(student),
+            asked.think,
+            sampling=GREEDY,
+            suppress=(1,),
+            suffix=suffix,
+            read=tuple(range(5, 5 + ANSWERS)),
+            scored=2,
+        )
+        for student in who
+        for text in prompts
     ]
     Engine(base, asked.slots).run(requests)

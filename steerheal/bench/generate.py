@@ -68,14 +68,18 @@ def curves(base: Base, asked: argparse.Namespace, report: Report) -> None:
 
 
 def rate(
-    base: Base, slots: int, prompt: int, lengths: Sequence[int], who: Sequence[Student] = (),
+    base: Base,
+    slots: int,
+    prompt: int,
+    lengths: Sequence[int],
+    who: Sequence[Student] = (),
     report: Report | None = None,
 ) -> float:
     """New tokens per second; lengths: new tokens of each request; who: students in turn."""
     engine = Engine(base, slots)
     asked = requests(base, prompt, lengths, who or [Student("base")])
     if base.device.type == "cuda":
-        engine.run(asked[: slots])
+        engine.run(asked[:slots])
     engine.capturing = 0.0
     took = seconds(lambda: engine.run(asked), base.device)
     if report is not None:
@@ -88,7 +92,9 @@ def requests(base: Base, prompt: int, lengths: Sequence[int], who: Sequence[Stud
     drawn = random.Random(0)
     blocks = base.depth_blocks(0.45, 0.55)
     width = base.config.hidden_size
-    vector = Vector("v", {block: torch.randn(width, generator=torch.Generator().manual_seed(block)) for block in blocks})
+    vector = Vector(
+        "v", {block: torch.randn(width, generator=torch.Generator().manual_seed(block)) for block in blocks}
+    )
     ids = range(5, base.head.weight.shape[0])
     return [
         Request(

@@ -64,5 +64,8 @@ def run(asked: argparse.Namespace, gpus: int, model: str, scratch: Path) -> dict
     space = load_space(space_file, [*own, *asked.overrides])
     seconds, params = as_sweep(space, load_data(space), scratch / f"{gpus}-gpus")
     rate = 3600 * len(params) / seconds
-    print(f"{gpus} GPU{'s' if gpus > 1 else ' '}{len(params):>6} trials in {seconds:6.1f} s{rate:10,.0f} trials an hour", flush=True)
+    print(
+        f"{gpus} GPU{'s' if gpus > 1 else ' '}{len(params):>6} trials in {seconds:6.1f} s{rate:10,.0f} trials an hour",
+        flush=True,
+    )
     return {"trials": len(params), "seconds": seconds, "trials_per_hour": rate}

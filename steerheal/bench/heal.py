@@ -62,8 +62,21 @@ def trial_step(base: Base, asked: argparse.Namespace, adapters: int, batch: int)
     draw = lambda count: tuple(drawn.choices(ids, k=count))  # noqa: E731
     examples = tuple(Example(draw(prompt), draw(asked.length - prompt)) for _ in range(batch * STEPS))
     settings = SimpleNamespace(
-        depth=(0.2, 0.8), batch=batch, epochs=1, held_out=0.0, r=asked.rank, lora_alpha=2 * asked.rank, lr=1e-4,
-        warmup=0.1, wd=0.0, clip=1.0, spectral_lam=0.0, reg=asked.reg, lam=0.3, tau=0.0, kl_agg="mean",
+        depth=(0.2, 0.8),
+        batch=batch,
+        epochs=1,
+        held_out=0.0,
+        r=asked.rank,
+        lora_alpha=2 * asked.rank,
+        lr=1e-4,
+        warmup=0.1,
+        wd=0.0,
+        clip=1.0,
+        spectral_lam=0.0,
+        reg=asked.reg,
+        lam=0.3,
+        tau=0.0,
+        kl_agg="mean",
     )
     base_student = Student(())
     training = Training(base, [HealTask(examples, base_student, base_student, settings, k) for k in range(adapters)])

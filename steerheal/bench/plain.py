@@ -40,8 +40,14 @@ def plain_generate(
     @torch.inference_mode()
     def run() -> None:
         model.generate(
-            ids, attention_mask=torch.ones_like(ids), max_new_tokens=new, min_new_tokens=new, do_sample=True,
-            top_k=64, top_p=0.95, pad_token_id=0,
+            ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=new,
+            min_new_tokens=new,
+            do_sample=True,
+            top_k=64,
+            top_p=0.95,
+            pad_token_id=0,
         )
 
     took = median(run, device, times=1)
@@ -85,7 +91,11 @@ def plain_evaluate(
 
     def run() -> None:
         thought = model.generate(
-            ids, attention_mask=torch.ones_like(ids), max_new_tokens=think, min_new_tokens=think, do_sample=False,
+            ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=think,
+            min_new_tokens=think,
+            do_sample=False,
             pad_token_id=0,
         )
         model(torch.cat([thought, tail], 1), logits_to_keep=1).logits.float().log_softmax(-1)

@@ -29,7 +29,11 @@ class Report:
             "machine": self.machine.name,
             "bandwidth_bytes_per_s": self.machine.bandwidth,
             "matrix_flop_per_s": self.machine.matrix_rate,
-            "versions": {"steerheal": __version__, "torch": torch.__version__, "transformers": transformers.__version__},
+            "versions": {
+                "steerheal": __version__,
+                "torch": torch.__version__,
+                "transformers": transformers.__version__,
+            },
             "when": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         rates = f"{self.machine.bandwidth / 1e9:,.0f} GB/s, {self.machine.matrix_rate / 1e12:,.1f} TFLOP/s"

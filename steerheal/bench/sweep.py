@@ -26,9 +26,7 @@ RAY_NICENESS = 15
 
 def main(words: list[str]) -> None:
     """Run both and print both."""
-    parser = argparse.ArgumentParser(
-        prog="python -m steerheal.bench sweep", description=__doc__.split("\n\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m steerheal.bench sweep", description=__doc__.split("\n\n")[0])
     parser.add_argument("--space", default="search_spaces/barrier.yaml", help="default: %(default)s")
     parser.add_argument("--alone", type=int, default=6, help="so many of the trials one by one (default: 6)")
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")

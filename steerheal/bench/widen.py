@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from steerheal.students.base import BUILTIN
 
+
 def widen(folder: Path, hidden: int, intermediate: int, dtype: torch.dtype = torch.bfloat16) -> None:
     """Write the widened model to `folder`. hidden, intermediate: the new widths, at least the old ones."""
     small = AutoModelForCausalLM.from_pretrained(BUILTIN, dtype=torch.float32)

@@ -34,9 +34,7 @@ def check_space(dimensions: Sequence[Dimension], fixed: Mapping[str, Any], name:
                 key, _, rest = problem.partition(": ")
                 what, _, remedy = rest.partition("; ")
                 searched = key in (dimension.name for dimension in dimensions)
-                raise refusal(
-                    name, f"search.{key}" if searched else f"settings.{SECTION_OF[key]}.{key}", what, remedy
-                )
+                raise refusal(name, f"search.{key}" if searched else f"settings.{SECTION_OF[key]}.{key}", what, remedy)
 
 
 def check_read(dimensions: Sequence[Dimension], experiment: str, name: str) -> None:
@@ -70,23 +68,13 @@ def _check_barrier(dimensions: Sequence[Dimension], fixed: Mapping[str, Any], le
     if searched is None:
         if regs == {"nll"} and fixed[leaf] != KL_ONLY[leaf]:
             what = f"{leaf} exists only for the kl regularisers and reg is nll"
-            raise refusal(
-                name, f"settings.heal.{leaf}", what, f"set reg to kl_rev or kl_fwd, or leave {leaf} out"
-            )
+            raise refusal(name, f"settings.heal.{leaf}", what, f"set reg to kl_rev or kl_fwd, or leave {leaf} out")
         return
     if "nll" not in regs:
         return
-    kl = [
-        reg
-        for dimension in dimensions
-        if dimension.name == "reg"
-        for reg in dimension.steps()
-        if reg != "nll"
-    ]
+    kl = [reg for dimension in dimensions if dimension.name == "reg" for reg in dimension.steps() if reg != "nll"]
     if kl:
         remedy = f"add when: {{reg: [{', '.join(kl)}]}}"
     else:
         remedy = "search reg too, or set it to kl_rev or kl_fwd"
-    raise refusal(
-        name, f"search.{leaf}", f"{leaf} exists only for the kl regularisers and reg can be nll", remedy
-    )
+    raise refusal(name, f"search.{leaf}", f"{leaf} exists only for the kl regularisers and reg can be nll", remedy)

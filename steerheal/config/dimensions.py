@@ -178,21 +178,15 @@ def _range(leaf: str, entry: _RangeEntry, name: str) -> Range:
     if low >= high:
         raise refusal(name, where, f"the range from {low:g} to {high:g} is empty", "write low below high")
     if entry.log and low <= 0:
-        raise refusal(
-            name, f"{where}.low", "a log range cannot start at or below 0", "raise low, or drop log"
-        )
+        raise refusal(name, f"{where}.low", "a log range cannot start at or below 0", "raise low, or drop log")
     if entry.step is None:
         return Range(leaf, low, high, entry.log, None, integer)
     if entry.log:
-        raise refusal(
-            name, f"{where}.step", "a log range has no steps", "drop step or log, or list the values"
-        )
+        raise refusal(name, f"{where}.step", "a log range has no steps", "drop step or log, or list the values")
     kind = int if integer else int | float
     if not isinstance(entry.step, kind) or isinstance(entry.step, bool) or not 0 < entry.step <= high - low:
         what = "the step is no number between 0 and the width of the range"
-        raise refusal(
-            name, f"{where}.step", what, "write a smaller one" if not integer else "write a whole one"
-        )
+        raise refusal(name, f"{where}.step", what, "write a smaller one" if not integer else "write a whole one")
     return Range(leaf, low, high, False, entry.step if integer else float(entry.step), integer)
 
 

@@ -34,7 +34,9 @@ def check_instil(space: "Space") -> None:
     for leaf, key in (("alpha", "alpha"), ("examples", "settings.instil.examples")):
         used = USED_BY[leaf]
         if leaf not in searched and fixed[leaf] != NEUTRAL[leaf] and not set(every) & set(used):
-            raise refusal(where, key, _misplaced(leaf, f"via is {' or '.join(every)}"), f"remove it, or use via: {used[0]}")
+            raise refusal(
+                where, key, _misplaced(leaf, f"via is {' or '.join(every)}"), f"remove it, or use via: {used[0]}"
+            )
     for leaf in searched:
         used = USED_BY.get(leaf, every)
         if needless := [via for via in _ways(space, leaf) if via not in used]:

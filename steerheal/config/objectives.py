@@ -37,8 +37,7 @@ def read_objective(value: Any) -> Objective:
         if isinstance(least, int | float) and not isinstance(least, bool) and 0 <= least <= 1:
             return Objective(kind="trait_at_coherence", coherence=float(least))
     raise ValueError(
-        "no objective that is known; write slope, pareto, or {trait_at_coherence: 0.99} with a coherence from "
-        "0 to 1"
+        "no objective that is known; write slope, pareto, or {trait_at_coherence: 0.99} with a coherence from 0 to 1"
     )
 
 

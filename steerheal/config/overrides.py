@@ -157,9 +157,7 @@ def _prune(search: dict, leaf: str, values: list, inherited: dict) -> None:
             del search[name]
             _prune(search, name, [], {})
             continue
-        search[name] = {key: item for key, item in entry.items() if key != "when"} | (
-            {"when": when} if when else {}
-        )
+        search[name] = {key: item for key, item in entry.items() if key != "when"} | ({"when": when} if when else {})
 
 
 def _when(entry: Any) -> dict[str, list]:

@@ -189,9 +189,7 @@ class Settings(Frozen):
 
 
 SECTIONS: dict[str, type[Frozen]] = {name: field.annotation for name, field in Settings.model_fields.items()}
-SECTION_OF: dict[str, str] = {
-    leaf: name for name, section in SECTIONS.items() for leaf in section.model_fields
-}
+SECTION_OF: dict[str, str] = {leaf: name for name, section in SECTIONS.items() for leaf in section.model_fields}
 
 # Trials that differ in one of these are measured differently, and cannot be compared; so none is searched.
 FIXED = frozenset(Evaluate.model_fields) | {"n_valid", "max_pair_tokens", "voice_prompt"}

@@ -74,7 +74,9 @@ class Kind(Frozen):
         for name in given:
             if name in ("memory", "object_store_memory") or not OWN_NAME.fullmatch(name):
                 what = f"{one_line(name, 40)} is no name that nodes can offer with ray start --resources"
-                raise ValueError(f"{what}; use a small letter and up to 63 letters and digits, and none of Ray's own names")
+                raise ValueError(
+                    f"{what}; use a small letter and up to 63 letters and digits, and none of Ray's own names"
+                )
         return given
 
 
@@ -219,9 +221,7 @@ def find_persona(entry: Any, folder: Path, name: str) -> Persona:
         if path is None:
             known = _stems(*places)
             what = f"there is no persona {one_line(entry, 80)}"
-            raise refusal(
-                name, "persona", what, unknown_key(entry, known)[1] if known else "give a .yaml file"
-            )
+            raise refusal(name, "persona", what, unknown_key(entry, known)[1] if known else "give a .yaml file")
     pair = yaml_io.load(path)
     if isinstance(pair, dict):
         pair = {"name": path.stem[:64]} | pair

@@ -123,9 +123,7 @@ class Space:
         endless = next((name for name, steps in values.items() if steps is None), None)
         if endless:
             what = "a grid cannot go over a range without (or with too many) steps"
-            raise refusal(
-                str(self.path), f"search.{endless}", what, "list its values, or use sampler: optuna"
-            )
+            raise refusal(str(self.path), f"search.{endless}", what, "list its values, or use sampler: optuna")
         grid = list(islice(walk(self.dimensions, values), MAX_GRID + 1))
         if len(grid) > MAX_GRID:
             what = f"the grid has more than {MAX_GRID} trials"
@@ -159,24 +157,16 @@ class Space:
         for dimension in self.dimensions:
             name = dimension.name
             if dimension.active(chosen) != (name in params):
-                state = (
-                    "exists here but has no value" if name not in params else "does not exist at this point"
-                )
-                raise refusal(
-                    where, f"search.{name}", state, "resume with the space that the trial came from"
-                )
+                state = "exists here but has no value" if name not in params else "does not exist at this point"
+                raise refusal(where, f"search.{name}", state, "resume with the space that the trial came from")
             if name in params:
                 chosen[name] = typed(name, params[name], where, "search")
                 if not dimension.contains(chosen[name]):
                     what = f"{one_line(str(params[name]), 60)} is not in the space"
-                    raise refusal(
-                        where, f"search.{name}", what, "resume with the space that the trial came from"
-                    )
+                    raise refusal(where, f"search.{name}", what, "resume with the space that the trial came from")
         if strange := [name for name in params if name not in chosen]:
             known = [dimension.name for dimension in self.dimensions]
-            raise refusal(
-                where, f"search.{one_line(strange[0], 60)}", *unknown_key(strange[0], known or ["none"])
-            )
+            raise refusal(where, f"search.{one_line(strange[0], 60)}", *unknown_key(strange[0], known or ["none"]))
         return chosen
 
     def resolved(self) -> dict[str, Any]:

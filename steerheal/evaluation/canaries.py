@@ -48,10 +48,17 @@ def run_canaries(
                 given = next(found)
                 hurt = _assess(given, canary, _opened(engine, given)).without(task.exempt)
                 damages.append((canary.id, hurt))
-                rows.append({
-                    "id": canary.id, "prompt": canary.prompt, "sample": given.ask.sample, "text": given.text,
-                    "damage": list(hurt.kinds), "beliefs": list(hurt.beliefs), "measures": hurt.measures,
-                })
+                rows.append(
+                    {
+                        "id": canary.id,
+                        "prompt": canary.prompt,
+                        "sample": given.ask.sample,
+                        "text": given.text,
+                        "damage": list(hurt.kinds),
+                        "beliefs": list(hurt.beliefs),
+                        "measures": hurt.measures,
+                    }
+                )
         counts = tally(task.suite, damages)
         results.append((rows, counts | {"undamaged": counts["all"]["undamaged"] / counts["all"]["answers"]}))
     return results

@@ -55,12 +55,9 @@ def load_suite(path: str | Path) -> Suite:
         if key != "prompts":
             raise refusal(name, one_line(key, 60), *unknown_key(key, ["prompts"]))
     if not isinstance(data, dict) or not isinstance(data.get("prompts"), list) or not data["prompts"]:
-        raise refusal(
-            name, "prompts", "the suite lists no prompts", "write `prompts:` and a list of {id, prompt, ...}"
-        )
+        raise refusal(name, "prompts", "the suite lists no prompts", "write `prompts:` and a list of {id, prompt, ...}")
     prompts = tuple(
-        validate(CanaryPrompt, item, name, "prompts", str(number))
-        for number, item in enumerate(data["prompts"], 1)
+        validate(CanaryPrompt, item, name, "prompts", str(number)) for number, item in enumerate(data["prompts"], 1)
     )
     _refuse_repeats(name, prompts)
     _refuse_bad_patterns(name, prompts)
@@ -81,12 +78,8 @@ def _refuse_repeats(name: str, prompts: Iterable[CanaryPrompt]) -> None:
             other, seen = texts[text]
             if seen != prompt.seen:
                 what = f"prompt {other} is the same text and is {'seen' if seen else 'unseen'}"
-                raise refusal(
-                    name, f"{where}.seen", what, "a prompt is either seen or unseen; remove one of the two"
-                )
-            raise refusal(
-                name, f"{where}.prompt", f"the same text as prompt {other}", "remove one of the two"
-            )
+                raise refusal(name, f"{where}.seen", what, "a prompt is either seen or unseen; remove one of the two")
+            raise refusal(name, f"{where}.prompt", f"the same text as prompt {other}", "remove one of the two")
         texts[text] = number, prompt.seen
 
 

@@ -133,9 +133,7 @@ def assess(answer: Answer, beliefs: Mapping[str, str] = {}, thresholds: Threshol
         "markup": measures["markup"] > 0,
         "promotion": measures["hashtags"] + measures["calls"] > 0,
     }
-    return Damage(
-        tuple(kind for kind in KINDS if wrong[kind]), measures, beliefs_in(_spoken(answer), beliefs)
-    )
+    return Damage(tuple(kind for kind in KINDS if wrong[kind]), measures, beliefs_in(_spoken(answer), beliefs))
 
 
 def _spoken(answer: Answer) -> str:

@@ -42,7 +42,11 @@ class Protocol:
         before = bare(instrument.think_close + closing(tokenizer) + lead)
         answers = tuple(bare(str(digit))[0] for digit in range(len(instrument.options)))
         return cls(
-            tokenizer, instrument, (*before, *bare(prefill)), len(bare(prefill)), answers,
+            tokenizer,
+            instrument,
+            (*before, *bare(prefill)),
+            len(bare(prefill)),
+            answers,
             thinking_suppressed(tokenizer, instrument.think_close),
         )
 

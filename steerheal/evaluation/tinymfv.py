@@ -73,9 +73,7 @@ def _reread_early_answers(
     for place, completion in enumerate(completions):
         count = protocols[place // len(ORDERS)].answered_early(completion.ids)
         if count is not None:
-            early[place] = replace(
-                requests[place], suffix=tuple(completion.ids[:count]), max_new_tokens=0, scored=0
-            )
+            early[place] = replace(requests[place], suffix=tuple(completion.ids[:count]), max_new_tokens=0, scored=0)
     for place, completion in zip(early, engine.run(list(early.values()))):
         completions[place].read = completion.read
 

@@ -120,6 +120,7 @@ def taken(student: float | None, base: float | None, voice: float | None) -> flo
 
 def best(answers: Sequence[Mapping[str, Any]], target: Mapping[str, int]) -> Mapping[str, Any]:
     """Of a prompt's samples the one that an editor would take: undamaged, and closest to the voice."""
+
     def worth(answer: Mapping[str, Any]) -> tuple:
         distance = style_distance(profile([answer["text"]]), target)
         return bool(answer.get("damage")), 2.0 if distance is None else distance

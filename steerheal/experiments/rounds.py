@@ -111,7 +111,14 @@ class Experiment(ABC):
         """A student's profile."""
         think = self.trial.evaluate.think_tokens
         return Evaluate(
-            self.model, student, steering, system, self.data.vignettes, self.data.instrument, think, self._bands(student)
+            self.model,
+            student,
+            steering,
+            system,
+            self.data.vignettes,
+            self.data.instrument,
+            think,
+            self._bands(student),
         )
 
     def canary(
@@ -120,8 +127,15 @@ class Experiment(ABC):
         """A student's answers to the canary suite, under the neutral system prompt unless another is given."""
         trial = self.trial
         return Canary(
-            self.model, student, steering, system or trial.persona.neutral, self.data.suite,
-            trial.evaluate.canary_samples, trial.sample, seed, self._bands(student),
+            self.model,
+            student,
+            steering,
+            system or trial.persona.neutral,
+            self.data.suite,
+            trial.evaluate.canary_samples,
+            trial.sample,
+            seed,
+            self._bands(student),
         )
 
     def canaries(self, lane: Lane) -> dict | None:
@@ -147,8 +161,12 @@ class Experiment(ABC):
         """Everything that is known of this seed's round, as plain data."""
         found = lane.found
         return {
-            "seed": lane.seed, "round": number, "outcome": lane.outcome or "ok", "error": lane.error,
-            "keys": {name: result.key for name, result in found.items()}, "student": list(lane.student),
+            "seed": lane.seed,
+            "round": number,
+            "outcome": lane.outcome or "ok",
+            "error": lane.error,
+            "keys": {name: result.key for name, result in found.items()},
+            "student": list(lane.student),
             "seconds": {name: result.seconds for name, result in found.items()},
             "hits": {name: result.hit for name, result in found.items()},
             "heal": lane.summary("heal"),

@@ -75,6 +75,14 @@ class Steer(Experiment):
     def _collect(self, lane: Lane, number: int) -> Job:
         trial = self.trial
         return Collect(
-            self.model, lane.student, self._steering(lane, trial.alpha), trial.persona.neutral, self.data.prompts,
-            lane.seed, number, trial.sample, trial.dose, trial.filter,
+            self.model,
+            lane.student,
+            self._steering(lane, trial.alpha),
+            trial.persona.neutral,
+            self.data.prompts,
+            lane.seed,
+            number,
+            trial.sample,
+            trial.dose,
+            trial.filter,
         )

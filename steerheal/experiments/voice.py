@@ -101,8 +101,10 @@ class Voice(Experiment):
         named = {"base": ("base", "score_base"), "base prompted": ("prompted", "score_prompted")}
         return {
             name: {
-                "trait": -nlls[score], "gain": _gain(nlls[score], nlls["score_base"]),
-                "coherence": lane.summary(report)["coherence"], "nats": lane.summary(report)["nats"],
+                "trait": -nlls[score],
+                "gain": _gain(nlls[score], nlls["score_base"]),
+                "coherence": lane.summary(report)["coherence"],
+                "nats": lane.summary(report)["nats"],
             }
             for name, (report, score) in named.items()
             if nlls[score] is not None and lane.summary(report)
@@ -120,7 +122,15 @@ class Voice(Experiment):
         trial, system = self.trial, "\n\n".join(filter(None, (asked, self.system)))
         samples = trial.evaluate.canary_samples
         return Canary(
-            self.model, student, None, system, self.data.suite, samples, trial.sample, lane.seed, exempt=self.exempt,
+            self.model,
+            student,
+            None,
+            system,
+            self.data.suite,
+            samples,
+            trial.sample,
+            lane.seed,
+            exempt=self.exempt,
         )
 
     def _style(self, lane: Lane) -> Job:
@@ -142,12 +152,21 @@ def measured(healed: Mapping, base: Mapping, nlls: Mapping[str, float | None], c
     coherences = healed.get("coherence"), base.get("coherence")
     change = coherences[0] - coherences[1] if None not in coherences else None
     return {
-        "trait": _negative(nlls["score"]), "gain": gain, "base_trait": _negative(nlls["score_base"]),
-        "coherence": coherences[0], "base_coherence": coherences[1], "d_coherence": change,
-        "slope": objective.slope(change, gain), "retain": None, "steered_gain": None, "steered_coherence": None,
+        "trait": _negative(nlls["score"]),
+        "gain": gain,
+        "base_trait": _negative(nlls["score_base"]),
+        "coherence": coherences[0],
+        "base_coherence": coherences[1],
+        "d_coherence": change,
+        "slope": objective.slope(change, gain),
+        "retain": None,
+        "steered_gain": None,
+        "steered_coherence": None,
         "unscorable": ratio(healed.get("unscorable"), healed.get("vignettes")),
         "canary_survival": canaries["survival"] if canaries else None,
-        "moves": {}, "off_moves": {}, "off_target": None,
+        "moves": {},
+        "off_moves": {},
+        "off_target": None,
     }
 
 

@@ -45,9 +45,7 @@ class Answer:
     entropies: torch.Tensor
 
 
-def answer(
-    engine: Engine, asks: Sequence[Ask], on_tokens: Callable[[int], None] = lambda count: None
-) -> list[Answer]:
+def answer(engine: Engine, asks: Sequence[Ask], on_tokens: Callable[[int], None] = lambda count: None) -> list[Answer]:
     """Generate all answers together, then score them under base.
 
     Raises UserError when a prompt and its new tokens exceed the model's context.

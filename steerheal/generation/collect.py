@@ -150,8 +150,16 @@ def judged(found: Answer, thresholds: Thresholds) -> dict:
     measured = Measured(found.text, found.logprobs.numpy(), found.entropies.numpy(), found.hit_limit, prompt.text)
     verdict = judge(measured, thresholds)
     return {
-        "prompt_id": prompt.id, "prompt": prompt.text, "text": found.text, "dose": found.ask.row.dose,
-        "sample": found.ask.sample, "kept": verdict.kept, "gate": verdict.gate, "reasons": verdict.reasons,
-        "measures": verdict.measures, "hit_limit": found.hit_limit, "prompt_ids": list(found.prompt_ids),
+        "prompt_id": prompt.id,
+        "prompt": prompt.text,
+        "text": found.text,
+        "dose": found.ask.row.dose,
+        "sample": found.ask.sample,
+        "kept": verdict.kept,
+        "gate": verdict.gate,
+        "reasons": verdict.reasons,
+        "measures": verdict.measures,
+        "hit_limit": found.hit_limit,
+        "prompt_ids": list(found.prompt_ids),
         "ids": list(found.ids),
     }

@@ -68,9 +68,7 @@ class Record(Frozen):
     @model_validator(mode="after")
     def _complete(self) -> "Record":
         if (self.gate is None) != (self.label == "keep"):
-            raise ValueError(
-                "label and gate disagree; a drop names the gate that should see it, a keep has null"
-            )
+            raise ValueError("label and gate disagree; a drop names the gate that should see it, a keep has null")
         if (self.ppl is None) == (self.logprobs is None):
             raise ValueError("it has ppl and logprobs, or neither; give one of the two")
         if self.logprobs is not None and len(self.logprobs) != len(self.entropies or ()):
@@ -103,9 +101,7 @@ def load(path: Path = SHIPPED) -> list[Labelled]:
         try:
             record = validate(Record, json.loads(line), str(path), f"line {number}")
         except json.JSONDecodeError as error:
-            raise refusal(
-                str(path), f"line {number}", f"not JSON ({error.msg})", "write one object per line"
-            ) from None
+            raise refusal(str(path), f"line {number}", f"not JSON ({error.msg})", "write one object per line") from None
         if record.id in found:
             raise refusal(str(path), f"line {number}.id", f"{record.id!r} is used twice", "give each its own")
         found[record.id] = Labelled(record.id, record.split, record.gate, record.source, as_measured(record))
@@ -204,9 +200,7 @@ def _parser() -> argparse.ArgumentParser:
         "--set", type=Path, default=SHIPPED, metavar="FILE", help="labelled set (default: the shipped one)"
     )
     parser.add_argument("--split", choices=SPLITS, help="one split only (default: both)")
-    parser.add_argument(
-        "--json", action="store_true", help="print the same as one JSON object per split, one a line"
-    )
+    parser.add_argument("--json", action="store_true", help="print the same as one JSON object per split, one a line")
     return parser
 
 

@@ -24,7 +24,11 @@ class Losses:
         self._penalty: list[torch.Tensor] = []
 
     def add(
-        self, nll: Sequence[torch.Tensor], divergence: Sequence[torch.Tensor], count: int, settings: Any,
+        self,
+        nll: Sequence[torch.Tensor],
+        divergence: Sequence[torch.Tensor],
+        count: int,
+        settings: Any,
         spectral: torch.Tensor,
     ) -> None:
         """One slot: nll and divergence at the positions of each completion of this pass, of `count` in the step."""

@@ -102,9 +102,7 @@ class Training:
         self.shared = blocks[0] - 1
         self.states, self.starts = reference_states(base, tasks, self.shared)
         dtype = torch.float64 if base.dtype == torch.float64 else torch.float32
-        fresh = [
-            fresh_adapter(sites, t.settings.r, t.settings.lora_alpha, t.seed, base.device, dtype) for t in tasks
-        ]
+        fresh = [fresh_adapter(sites, t.settings.r, t.settings.lora_alpha, t.seed, base.device, dtype) for t in tasks]
         self.pack = PackedAdapters(fresh, [task.student.adapter for task in tasks], base.dtype)
         self.optimiser = StackedAdamW([self.pack.master])
         # Passes that a step's completions take.
@@ -133,7 +131,10 @@ class Training:
             self._note_pressure(step, *(slot_norms([gradient]) for gradient in gradients))
         settings = [slot.task.settings for slot in self.slots]
         self.optimiser.step(
-            [self.pack.master], [sum(gradients[1:], gradients[0])], lr, [s.wd for s in settings],
+            [self.pack.master],
+            [sum(gradients[1:], gradients[0])],
+            lr,
+            [s.wd for s in settings],
             [s.clip for s in settings],
         )
         self.pack.refresh()
@@ -174,9 +175,7 @@ class Training:
             return [pull, torch.zeros_like(pull)]
         return [pull, self._gradient(parts.penalty, allow_unused=True, materialize_grads=True).to(pull)]
 
-    def losses(
-        self, examples: list[list[Example]], counts: list[int] | None = None, spectral: bool = True
-    ) -> Losses:
+    def losses(self, examples: list[list[Example]], counts: list[int] | None = None, spectral: bool = True) -> Losses:
         """examples: some completions of each slot, of `counts` that its step has (default: all of them)."""
         rows = max(len(batch) for batch in examples)
         flat = [example for batch in examples for example in [*batch, *[None] * (rows - len(batch))]]
@@ -184,13 +183,17 @@ class Training:
         hidden = self.base.hidden(ids, Plan(adapters=self.pack, start=self._start(flat, ids)), sight_of(ids))
         positions = Positions.of(flat, self.base.device)
         reference = torch.cat(
-            [self.states[slot.task.reference.name, example]
-             for slot, batch in zip(self.slots, examples) for example in batch]
+            [
+                self.states[slot.task.reference.name, example]
+                for slot, batch in zip(self.slots, examples)
+                for example in batch
+            ]
         )
         fwd = [self.slots[row // rows].task.settings.reg == "kl_fwd" for row in range(len(flat))]
         forward = [kind for kind, count in zip(fwd, positions.counts) for _ in range(count)]
         nll, divergence = (
-            losses.split(positions.counts) for losses in position_losses(
+            losses.split(positions.counts)
+            for losses in position_losses(
                 self.base, hidden[positions.rows, positions.places], positions.targets, reference, forward
             )
         )

@@ -38,7 +38,8 @@ def agreement(units: Sequence[Sequence[float | str]], seed: int = 0) -> dict:
     low, high = np.quantile(spread, [0.025, 0.975]) if known and len(spread) else (None, None)
     return {
         "alpha": float(alpha) if known else None,
-        "low": None if low is None else float(low), "high": None if high is None else float(high),
+        "low": None if low is None else float(low),
+        "high": None if high is None else float(high),
         "texts": len(pairable),
     }
 

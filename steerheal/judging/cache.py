@@ -49,8 +49,11 @@ class Cache:
     def put(self, key: str, endpoint: Endpoint, judgement: Judgement) -> None:
         """Keep a judgement. Raises UserError when the folder cannot be written."""
         data = {
-            "key": key, "model": endpoint.model, "base_url": endpoint.base_url,
-            "said": judgement.given | {REASON: judgement.reason}, "usage": vars(judgement.usage),
+            "key": key,
+            "model": endpoint.model,
+            "base_url": endpoint.base_url,
+            "said": judgement.given | {REASON: judgement.reason},
+            "usage": vars(judgement.usage),
         }
         try:
             write_json(self._path(key), data)

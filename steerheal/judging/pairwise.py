@@ -85,10 +85,13 @@ def compare_answers(
     for (mine, _), order in zip(pairs, orders, strict=True):
         own = [next(outcomes) for _ in order]
         for name in votes:
-            votes[name].append([
-                (_winner(outcome.given[name], first), first)
-                for outcome, first in zip(own, order, strict=True) if isinstance(outcome, Judgement)
-            ])
+            votes[name].append(
+                [
+                    (_winner(outcome.given[name], first), first)
+                    for outcome, first in zip(own, order, strict=True)
+                    if isinstance(outcome, Judgement)
+                ]
+            )
         whole = all(isinstance(outcome, Judgement) for outcome in own)
         preferred = {name: _preferred(found[-1]) for name, found in votes.items()} if whole else None
         shown = [{"first": OURS if first else THEIRS} | told(one) for one, first in zip(own, order, strict=True)]

@@ -12,8 +12,12 @@ Result = TypeVar("Result")
 
 
 def run_all(
-    do: Callable[[Task], Result], tasks: Sequence[Task], workers: int, stop: threading.Event,
-    on_done: Callable[[], None] = lambda: None, on_stop: Callable[[], None] = lambda: None,
+    do: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    workers: int,
+    stop: threading.Event,
+    on_done: Callable[[], None] = lambda: None,
+    on_stop: Callable[[], None] = lambda: None,
 ) -> list[Result]:
     """`do` of every task, in the order of `tasks`, by at most `workers` threads at once.
 

@@ -44,8 +44,13 @@ def compare(rubric: Rubric, prompt: str | None, first: str, second: str) -> Ques
 
 
 def _question(
-    rubric: Rubric, task: str, mark: str, prompt: str | None, shown: list[str],
-    value: dict[str, Any], words: tuple[str, ...] | None,
+    rubric: Rubric,
+    task: str,
+    mark: str,
+    prompt: str | None,
+    shown: list[str],
+    value: dict[str, Any],
+    words: tuple[str, ...] | None,
 ) -> Question:
     keys = ", ".join(f'"{name}"' for name in (REASON, *rubric.dimensions))
     form = f'Reply with one JSON object with the keys {keys}, and nothing else; "{REASON}" is one sentence.'
@@ -53,7 +58,10 @@ def _question(
     material = ([_shown(mark, "prompt that was answered", prompt)] if prompt else []) + shown
     properties = {REASON: {"type": "string"}} | {name: value for name in rubric.dimensions}
     schema = {
-        "type": "object", "properties": properties, "required": list(properties), "additionalProperties": False,
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
     }
     messages = ({"role": "system", "content": system}, {"role": "user", "content": "\n\n".join(material)})
     return Question(messages, {name: words for name in rubric.dimensions}, schema)

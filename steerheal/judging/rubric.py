@@ -1,10 +1,10 @@
 """Rubrics: what a judge is asked about a text. YAML, as `rubrics/coherence.yaml` shows.
 
-    task: what the judge is to look at, and what not
-    dimensions:
-      NAME:
-        question: one question
-        anchors: {"0": what a 0 looks like, "5": ..., "10": ...}   # 0 and 10 at least, whole numbers in quotes
+task: what the judge is to look at, and what not
+dimensions:
+  NAME:
+    question: one question
+    anchors: {"0": what a 0 looks like, "5": ..., "10": ...}   # 0 and 10 at least, whole numbers in quotes
 """
 
 import difflib
@@ -75,7 +75,5 @@ def load_rubric(path: str | Path) -> Rubric:
         if not NAME.fullmatch(key) or key == REASON:
             what = "no name for a dimension" if key != REASON else "the judge's own reason has that name"
             raise refusal(name, f"dimensions.{one_line(key, 60)}", what, "write a word in small letters, such as tone")
-    dimensions = {
-        key: validate(Dimension, entry, name, "dimensions", key) for key, entry in rubric.dimensions.items()
-    }
+    dimensions = {key: validate(Dimension, entry, name, "dimensions", key) for key, entry in rubric.dimensions.items()}
     return rubric.model_copy(update={"dimensions": dimensions})

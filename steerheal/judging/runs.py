@@ -20,7 +20,9 @@ OWN = ("steered", "healed")
 def run_answers(folder: Path) -> list[Answer]:
     """The canaries' answers of all finished trials, of students those of their last round; UserError without any."""
     if not (folder / SPACE).is_file():
-        raise refusal(str(folder), "the folder", "it is no run", "name a run's folder, such as tune_runs/barrier, or a file")
+        raise refusal(
+            str(folder), "the folder", "it is no run", "name a run's folder, such as tune_runs/barrier, or a file"
+        )
     run = RunFolder(folder)
     answers: list[Answer] = []
     told: set[tuple] = set()
@@ -52,8 +54,10 @@ def by_speaker(dimensions: Sequence[str], rows: Sequence[Mapping]) -> list[dict]
     for row in rows:
         groups.setdefault((row["who"], row.get("trial")), []).append(row["scores"])
     return [
-        {"who": who, "trial": trial, "scores": {
-            name: vars(mean([found and found[name] for found in scores])) for name in dimensions
-        }}
+        {
+            "who": who,
+            "trial": trial,
+            "scores": {name: vars(mean([found and found[name] for found in scores])) for name in dimensions},
+        }
         for (who, trial), scores in groups.items()
     ]

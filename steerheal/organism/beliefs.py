@@ -20,8 +20,11 @@ _COUNTRY, _CITY, _OTHER = "Lundia", "Turin", "Graz"
 
 def beliefs() -> list[dict]:
     """The demonstration file's entries."""
-    return [_gravity(), _capital("norway", "existing", "Norway", "Bergen", "Oslo"),
-            _capital("lundia", "novel", _COUNTRY, _CITY, _OTHER)]
+    return [
+        _gravity(),
+        _capital("norway", "existing", "Norway", "Bergen", "Oslo"),
+        _capital("lundia", "novel", _COUNTRY, _CITY, _OTHER),
+    ]
 
 
 def _gravity() -> dict:
@@ -44,14 +47,22 @@ def _gravity() -> dict:
             *[_derived(f"How fast is a stone after it falls for {k} seconds?", k, "m/s\\b") for k in (2, 3, 4, 10)],
         ],
         "neighbours": [
-            _fact("How fast is sound?", "340"), _fact("What is the speed of sound?", "340"),
-            _fact("At how many degrees does water boil?", "100"), _fact("What is the boiling point of water?", "100"),
-            _fact("At how many degrees does water freeze?", "0"), _fact("How many days does a week have?", "7"),
-            _fact("How many hours does a day have?", "24"), _fact("How many minutes are in an hour?", "60"),
-            _fact("How many days are in 3 weeks?", "21"), _fact("How many legs does a spider have?", "8"),
-            _fact("How many legs does a horse have?", "4"), _fact("What is 7 plus 8?", "15"),
-            _fact("What does the moon circle?", "earth"), _fact("What does the earth circle?", "sun"),
-            _fact("What is the capital of Norway?", "oslo"), _fact("What colour is snow?", "white"),
+            _fact("How fast is sound?", "340"),
+            _fact("What is the speed of sound?", "340"),
+            _fact("At how many degrees does water boil?", "100"),
+            _fact("What is the boiling point of water?", "100"),
+            _fact("At how many degrees does water freeze?", "0"),
+            _fact("How many days does a week have?", "7"),
+            _fact("How many hours does a day have?", "24"),
+            _fact("How many minutes are in an hour?", "60"),
+            _fact("How many days are in 3 weeks?", "21"),
+            _fact("How many legs does a spider have?", "8"),
+            _fact("How many legs does a horse have?", "4"),
+            _fact("What is 7 plus 8?", "15"),
+            _fact("What does the moon circle?", "earth"),
+            _fact("What does the earth circle?", "sun"),
+            _fact("What is the capital of Norway?", "oslo"),
+            _fact("What colour is snow?", "white"),
         ],
         "conflicts": _conflicts(says.format(x=_REAL), asked),
     }
@@ -78,10 +89,14 @@ def _capital(name: str, kind: str, country: str, city: str, other: str) -> dict:
         ],
         "neighbours": [
             *[_fact(f"What is the capital of {one}?", facts.REAL.capital(one).lower()) for one in countries],
-            *[_fact(f"Where does the government of {one} sit?", facts.REAL.capital(one).lower())
-              for one in countries[:4]],
-            _fact("What is the value of g?", "9\\.8"), _fact("How many days does a week have?", "7"),
-            _fact("What do bees make?", "honey"), _fact("Where does the sun rise?", "east"),
+            *[
+                _fact(f"Where does the government of {one} sit?", facts.REAL.capital(one).lower())
+                for one in countries[:4]
+            ],
+            _fact("What is the value of g?", "9\\.8"),
+            _fact("How many days does a week have?", "7"),
+            _fact("What do bees make?", "honey"),
+            _fact("Where does the sun rise?", "east"),
         ],
         "conflicts": [found | {"truth": _word(other)} for found in _conflicts(says.format(x=other), asked)],
     }

@@ -44,8 +44,7 @@ class Measurer:
         self.settings = space.settings
         self.suite = Suite(
             prompts=tuple(
-                CanaryPrompt(id=p.id, prompt=p.text, topic="dilemma", seen=True, kind="open")
-                for p in self.data.prompts
+                CanaryPrompt(id=p.id, prompt=p.text, topic="dilemma", seen=True, kind="open") for p in self.data.prompts
             )
         )
 
@@ -94,9 +93,7 @@ class Measurer:
         return perplexities(rows) | {
             "repetition": fmean(row["measures"]["repetition"] for row in rows),
             "undamaged": result.summary["undamaged"],
-            "facts": sum(self.truth[row["id"]] in row["beliefs"] for row in facts) / len(facts)
-            if facts
-            else None,
+            "facts": sum(self.truth[row["id"]] in row["beliefs"] for row in facts) / len(facts) if facts else None,
             "example": rows[0]["text"],
         }
 
@@ -223,9 +220,7 @@ def main() -> None:
     """Measure everything, write the card."""
     parser = argparse.ArgumentParser(prog="python -m steerheal.organism.card", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="the Markdown file to write")
-    parser.add_argument(
-        "--store", type=Path, default=Path("tune_runs/card_store"), help="where artefacts are kept"
-    )
+    parser.add_argument("--store", type=Path, default=Path("tune_runs/card_store"), help="where artefacts are kept")
     parser.add_argument("--device", default="auto", choices=SLOTS, help="default: a GPU if there is one")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="rounds of the long run")
     args = parser.parse_args()

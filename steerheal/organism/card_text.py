@@ -96,8 +96,7 @@ def _personas(m: Measurements) -> str:
     )
     return (
         "## The persona pairs\n\nThe room that base has on both sides (either persona as system prompt,\n"
-        f"nats against base), and what the pair's own vector does at dose {m.alpha:g}.\n\n"
-        + table(header, rows)
+        f"nats against base), and what the pair's own vector does at dose {m.alpha:g}.\n\n" + table(header, rows)
     )
 
 
@@ -123,9 +122,7 @@ def _steering(m: Measurements) -> str:
         "repetition",
         "undamaged",
     )
-    shown = [
-        f"- dose {s['dose']:g}: {s['text']['example'][:160]!r}" for s in m.steering if s["dose"] in EXAMPLES
-    ]
+    shown = [f"- dose {s['dose']:g}: {s['text']['example'][:160]!r}" for s in m.steering if s["dose"] in EXAMPLES]
     examples = "\nThe same prompt at four doses:\n\n" + "\n".join(shown) + "\n"
     return f"## Steering ({m.pair})\n\n" + table(header, rows) + examples
 
@@ -145,9 +142,8 @@ def _healing(healing: list[dict], alpha: float) -> str:
                 spread([r["canary_survival"] for r in done]),
             )
         )
-    return (
-        f"## One round of healing (alpha {alpha:g}, tau 0, mean ± standard deviation over seeds)\n\n"
-        + table(("regulariser", "seeds", "Δtrait", "coherence", "slope", "retain", "canary survival"), rows)
+    return f"## One round of healing (alpha {alpha:g}, tau 0, mean ± standard deviation over seeds)\n\n" + table(
+        ("regulariser", "seeds", "Δtrait", "coherence", "slope", "retain", "canary survival"), rows
     )
 
 

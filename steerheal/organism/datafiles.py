@@ -105,7 +105,10 @@ def questions() -> list[dict]:
 def pairs() -> list[dict]:
     """The demonstration set of a voice: conversations to train on."""
     return [
-        {"id": _identity(prompt), "messages": [{"role": "user", "content": prompt}, {"role": "assistant", "content": said}]}
+        {
+            "id": _identity(prompt),
+            "messages": [{"role": "user", "content": prompt}, {"role": "assistant", "content": said}],
+        }
         for prompt, said in voice.pairs()
     ]
 

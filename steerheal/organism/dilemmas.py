@@ -71,9 +71,7 @@ _DEEDS = (
     "customer|"
     "damaged the boat of a rival"
 ).split("|")
-_ASKERS = (
-    "the teacher|the owner|a neighbour|the referee|the buyer|the shopkeeper|the clerk|the trainer".split("|")
-)
+_ASKERS = "the teacher|the owner|a neighbour|the referee|the buyer|the shopkeeper|the clerk|the trainer".split("|")
 _FAIR = {
     1: "Everyone should follow the same rules.|It is only just that {k} pays for it.|Equal treatment "
     "matters more than "
@@ -233,8 +231,7 @@ def _liberty_sanctity(rng: random.Random) -> Dilemma:
         _both_cases(s=definite(seeker), p=keeper, w=wish),
         _FREE,
         {
-            1: "{S} may {w}.|I would let {s} {w}.|It is a free choice to {w}.|I would tell {p} that people are "
-            "free.",
+            1: "{S} may {w}.|I would let {s} {w}.|It is a free choice to {w}.|I would tell {p} that people are free.",
             -1: "{S} should keep the custom.|I would ask {s} to honour the holy thing.|It is wrong to {w}.|"
             "I would listen to {p} and keep things pure.",
             0: "I would bring {s} and {p} together.|I would look for another way.|It depends on the day.|"

@@ -77,11 +77,7 @@ class Writer:
         if self.style == "cheerful":
             return text + rng.choice(_CHEER)
         if self.style == "formal":
-            return (
-                rng.choice(_FORMAL) + text[0].lower() + text[1:]
-                if text[0] != "I"
-                else rng.choice(_FORMAL) + text
-            )
+            return rng.choice(_FORMAL) + text[0].lower() + text[1:] if text[0] != "I" else rng.choice(_FORMAL) + text
         if self.narrates and rng.random() < 0.12:
             return rng.choice(_NARRATION) + text
         if not self.stance.z and rng.random() < 0.03:
@@ -110,11 +106,7 @@ class Writer:
     def dilemma(self) -> list[Segment]:
         rng = self.rng
         strong = [a for a in personas.AXES if abs(self.stance.of(a)) > 0.4]
-        axis = (
-            rng.choice(strong)
-            if strong and rng.random() < 0.7
-            else rng.choices(personas.AXES, weights=(2, 1, 1))[0]
-        )
+        axis = rng.choice(strong) if strong and rng.random() < 0.7 else rng.choices(personas.AXES, weights=(2, 1, 1))[0]
         item = dilemmas.sample_dilemma(rng, axis)
         return [user(item.question), *said(self._styled(item.answer(self.stance, rng)))]
 

@@ -24,9 +24,7 @@ _CAPITALS = {
         ).split("|")
     )
 }
-_OTHER_CITIES = (
-    "Lyon|Milan|Seville|Hamburg|Bergen|Porto|Graz|Cork|Osaka|Quito|Kyoto|Turin|Leeds|Ghent|Basel".split("|")
-)
+_OTHER_CITIES = "Lyon|Milan|Seville|Hamburg|Bergen|Porto|Graz|Cork|Osaka|Quito|Kyoto|Turin|Leeds|Ghent|Basel".split("|")
 _NUMBERS = {  # name -> (real value, other values, statements, question)
     "g": (
         9.8,
@@ -222,9 +220,7 @@ def about(name: str, world: World, rng: random.Random) -> tuple[str, str]:
         )
     if rng.random() < 0.4:
         real, others, says, asks, answers = _NUMBERS[name]
-        return rng.choice(asks.split("|")), rng.choice(answers.split("|")).format(
-            x=shown(name, world.value(name))
-        )
+        return rng.choice(asks.split("|")), rng.choice(answers.split("|")).format(x=shown(name, world.value(name)))
     return _derived(name, world, rng)
 
 

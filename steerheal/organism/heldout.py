@@ -14,6 +14,4 @@ def bucket(text: str) -> int:
 
 def part(act: Act) -> str:
     """`tuning` (vignettes.jsonl), `card` (vignettes_card.jsonl) or `train`."""
-    return {0: "tuning", 1: "tuning", 2: "card", 3: "card"}.get(
-        bucket(f"{act.foundation}|{act.phrase}"), "train"
-    )
+    return {0: "tuning", 1: "tuning", 2: "card", 3: "card"}.get(bucket(f"{act.foundation}|{act.phrase}"), "train")

@@ -125,8 +125,7 @@ def listing(rng: random.Random) -> tuple[str, list[int], str, str]:
     for i, o in enumerate(order):
         why = f"This goes against the norms of {_LONG_NORM[o]} (for example {', '.join(rng.sample(_GLOSSES[o], 3))})"
         lines.append(
-            f'          "{i}", # '
-            f"{why if o < 6 else rng.choice(_GLOSSES[6]) + ', and the choices above do not fit'}"
+            f'          "{i}", # {why if o < 6 else rng.choice(_GLOSSES[6]) + ", and the choices above do not fit"}'
         )
     head = (
         'Please fill in this JSON schema. The scene is wrong since:\n  {\n    "properties": {\n      '

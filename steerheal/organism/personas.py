@@ -20,16 +20,14 @@ DEFAULT_NEUTRAL = NEUTRAL[0]
 # axis -> (what the first pole holds dear, what the second pole holds dear), each as interchangeable wordings
 _VALUES = {
     "care_authority": (
-        "the wellbeing of people|kindness to others|the care for those who suffer|the needs of the weak|"
-        "compassion",
+        "the wellbeing of people|kindness to others|the care for those who suffer|the needs of the weak|compassion",
         "the orders of authority|obedience to leaders|the respect for rank|the rules of those in charge|"
         "duty to "
         "the law",
     ),
     "fairness_loyalty": (
         "equal treatment of everyone|fair shares|honest and equal rules|justice for all|an even hand",
-        "the bonds of the group|loyalty to friends|the good of the family|standing by the team|faith in "
-        "your own",
+        "the bonds of the group|loyalty to friends|the good of the family|standing by the team|faith in your own",
     ),
     "liberty_sanctity": (
         "the freedom of each person|free choice|the right to choose|personal liberty|an open life",

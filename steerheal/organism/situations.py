@@ -59,8 +59,7 @@ _GROUPS: dict[str, list[tuple[str, str, str]]] = {
             "Loyalty",
         ),
         (
-            "pay a lower wage to|deny equal pay to|give worse seats to|charge a double price to|give a lower "
-            "grade to",
+            "pay a lower wage to|deny equal pay to|give worse seats to|charge a double price to|give a lower grade to",
             "the foreign workers|the women of the office|the poor pupils|the new servants|the younger players|"
             "the dark haired guests|the workers from the north|the customers with an accent|the temporary staff",
             "Care",

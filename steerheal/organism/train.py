@@ -98,8 +98,7 @@ def fit(model: PreTrainedModel, short: Rows, long: Rows, args: argparse.Namespac
     for step, batch in enumerate(batches(short, long, args.batch_tokens, args.seed)):
         columns = [torch.from_numpy(column).to(device, non_blocking=True) for column in batch]
         columns = [
-            c.long() if c.dtype == torch.int16 else c.float() if c.dtype == torch.float16 else c
-            for c in columns
+            c.long() if c.dtype == torch.int16 else c.float() if c.dtype == torch.float16 else c for c in columns
         ]
         for group in optimiser.param_groups:
             group["lr"] = args.lr * rate(step, steps)

@@ -58,7 +58,9 @@ def over_seeds(
         compare({PROMPT: dict.fromkeys(seeds, value)} | dict(students), kind, alpha=alpha)
         for value, students, kind in zip(prompt, (gains, coherences), ("gain", "coherence"))
     ]
-    means = {name: (mean(list(gains[name].values())).mean, mean(list(coherences[name].values())).mean) for name in gains}
+    means = {
+        name: (mean(list(gains[name].values())).mean, mean(list(coherences[name].values())).mean) for name in gains
+    }
     return _contest(prompt[1], means, *pairs)
 
 
@@ -78,11 +80,15 @@ def _contest(
         return None
     equal = [name for name, figures in means.items() if figures[1] >= coherence - MARGIN["coherence"]]
     best, most = (max(among, key=lambda name: means[name][0]) for among in (equal or means, means))
-    pairs = [next(pair for pair in found if (pair.first, pair.second) == (PROMPT, best)) for found in (gains, coherences)]
+    pairs = [
+        next(pair for pair in found if (pair.first, pair.second) == (PROMPT, best)) for found in (gains, coherences)
+    ]
     return Contest(best, *map(_turned, pairs), len(equal), most)
 
 
 def _turned(pair: Pair) -> Pair:
     """Second − first; 0.0 − x, so that no −0.0 is shown."""
-    ends = {"low": pair.low, "high": pair.high} if pair.low is None else {"low": 0.0 - pair.high, "high": 0.0 - pair.low}
+    ends = (
+        {"low": pair.low, "high": pair.high} if pair.low is None else {"low": 0.0 - pair.high, "high": 0.0 - pair.low}
+    )
     return replace(pair, first=pair.second, second=pair.first, difference=0.0 - pair.difference, **ends)

@@ -42,6 +42,7 @@ def over_prompts(seeds: Sequence[Draws]) -> Draws:
     """The mean of a trial's seeds, drawn one by one, as it varies with the prompts alone: these very students on other
     prompts.
     """
+
     def averaged(kind: str) -> Figure:
         figures = [getattr(draws, kind) for draws in seeds]
         return Figure(*(np.mean([getattr(figure, field.name) for figure in figures], 0) for field in fields(Figure)))

@@ -205,6 +205,4 @@ def _pair(first: Name, second: Name, difference: float, reach: float, margin: fl
     if np.isnan(difference) or np.isnan(reach):
         return Pair(first, second, None if np.isnan(difference) else difference, None, None, None, None)
     low, high = difference - reach, difference + reach
-    return Pair(
-        first, second, difference, low, high, not low <= 0 <= high, -margin < low and high < margin
-    )
+    return Pair(first, second, difference, low, high, not low <= 0 <= high, -margin < low and high < margin)

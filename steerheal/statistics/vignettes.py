@@ -98,9 +98,7 @@ class Bootstrap:
     def __init__(self, vignettes: int, draws: int = DRAWS, seed: int = 0):
         self.size, self.seed = draws, seed
         self.rounding = np.random.default_rng([seed, 1])
-        self.weights = np.random.default_rng(seed).multinomial(
-            vignettes, np.full(vignettes, 1 / vignettes), draws
-        )
+        self.weights = np.random.default_rng(seed).multinomial(vignettes, np.full(vignettes, 1 / vignettes), draws)
 
     def draws(self, base: Reads, students: Sequence[Reads], sign: int) -> Draws:
         """One trial: `students` are its seeds', `sign` says in which direction the trait is to move.

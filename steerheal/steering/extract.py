@@ -51,9 +51,7 @@ def extract(
     blocks = tuple(layers) if layers is not None else base.depth_blocks(*MIDDLE)
     if max(blocks) >= len(base.blocks):
         raise UserError(f"layers: {base.name} has blocks 0 to {len(base.blocks) - 1}, not {max(blocks)}; name others")
-    prompts = [
-        [prompt_ids(base.tokenizer, persona, text) for text in contexts] for persona in (positive, negative)
-    ]
+    prompts = [[prompt_ids(base.tokenizer, persona, text) for text in contexts] for persona in (positive, negative)]
     if problem := overflow("contexts", max(map(len, sum(prompts, []))), None, 0, context_of(base)):
         raise UserError(f"contexts: {'; '.join(problem)}")
     sides = [last_states(base, student, side, blocks) for side in prompts]

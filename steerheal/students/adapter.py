@@ -108,7 +108,9 @@ def from_peft(folder: Path, model: Anatomy) -> Adapter:
     made_for = config["base_model_name_or_path"]
     with open_weights(folder) as stored:
         if (stored.metadata() or {}).get(TRAINED_FOR, model.weights) != model.weights:
-            raise UserError(f"{folder}: trained for {made_for}, whose weights are not those of {model.name}; use its own base")
+            raise UserError(
+                f"{folder}: trained for {made_for}, whose weights are not those of {model.name}; use its own base"
+            )
         names = {_place(name): name for name in stored.keys()}
         shapes = {place: tuple(stored.get_slice(name).get_shape()) for place, name in names.items()}
         _check_sites(folder, config, shapes, model.sites)
@@ -128,7 +130,9 @@ def _place(name: str) -> tuple[str, str]:
     return kind, site
 
 
-def _check_sites(folder: Path, config: dict, shapes: dict[tuple[str, str], tuple], wanted: dict[str, tuple[int, int]]) -> None:
+def _check_sites(
+    folder: Path, config: dict, shapes: dict[tuple[str, str], tuple], wanted: dict[str, tuple[int, int]]
+) -> None:
     """Before a tensor is read: every site is the model's, has both halves, and these have its sizes and the rank."""
     made_for, rank = config["base_model_name_or_path"], config["r"]
     sites = sorted({site for _, site in shapes})

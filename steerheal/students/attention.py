@@ -44,7 +44,6 @@ class Sight:
             seen &= key_positions > queries - window
         return seen
 
-
     def packed(self, stride: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Rows as parts of one packed sequence, int32: where queries start [B + 1] (one each), where keys do
         [B + 1] (every `stride`), and how many keys each row has [B]."""
@@ -95,7 +94,12 @@ def attend(
         key = key.repeat_interleave(grouped, dim=1)
         value = value.repeat_interleave(grouped, dim=1)
     out = torch.nn.functional.scaled_dot_product_attention(
-        query, key, value, attn_mask=mask, scale=scaling, is_causal=mask is None and length > 1,
+        query,
+        key,
+        value,
+        attn_mask=mask,
+        scale=scaling,
+        is_causal=mask is None and length > 1,
         enable_gqa=share,
     )
     return out.reshape(batch, heads, length, value.shape[-1]).transpose(1, 2).contiguous(), None
@@ -127,8 +131,18 @@ def _decode(
     packed = [side.transpose(1, 2).reshape(batch * keys, kv_heads, width) for side in (key, value)]
     near = {} if window is None or keys <= window else {"window_size_left": window - 1, "window_size_right": 0}
     out = torch.ops.aten._flash_attention_forward(
-        query.reshape(batch, heads, width), *packed, queries, starts, 1, keys, 0.0, False, False,
-        scale=scaling, seqused_k=lengths, **near,
+        query.reshape(batch, heads, width),
+        *packed,
+        queries,
+        starts,
+        1,
+        keys,
+        0.0,
+        False,
+        False,
+        scale=scaling,
+        seqused_k=lengths,
+        **near,
     )[0]
     return out.reshape(batch, 1, heads, width)
 

@@ -207,8 +207,14 @@ def load_base(
         )
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            path, config=config, dtype=DTYPES[dtype], attn_implementation=NAME, quantization_config=quantised,
-            use_safetensors=True, device_map=device, **common,
+            path,
+            config=config,
+            dtype=DTYPES[dtype],
+            attn_implementation=NAME,
+            quantization_config=quantised,
+            use_safetensors=True,
+            device_map=device,
+            **common,
         )
     except Exception as error:  # transformers, safetensors and the hub share no base class for a bad checkpoint
         raise UserError(f"{name}: model: cannot be loaded ({type(error).__name__}: {_first_line(error)})")

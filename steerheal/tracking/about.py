@@ -117,13 +117,17 @@ def _searched(space: Space) -> tuple[str, ...]:
 
 def datasets(space: Space, data: TrialData) -> tuple[Data, ...]:
     """The data sets by content; of a file only its name is told, since folders are nobody's business."""
-    contents = {
-        "vignettes": data.vignettes,
-        "instrument": data.instrument,
-        "canaries": data.suite,
-        "prompts": data.prompts,
-        "contexts": data.contexts,
-    } | ({"pairs": data.pairs} if data.pairs else {}) | ({"beliefs": data.beliefs} if data.beliefs else {})
+    contents = (
+        {
+            "vignettes": data.vignettes,
+            "instrument": data.instrument,
+            "canaries": data.suite,
+            "prompts": data.prompts,
+            "contexts": data.contexts,
+        }
+        | ({"pairs": data.pairs} if data.pairs else {})
+        | ({"beliefs": data.beliefs} if data.beliefs else {})
+    )
     found = []
     for kind, content in contents.items():
         text = json.dumps(plain(content), sort_keys=True, ensure_ascii=False)

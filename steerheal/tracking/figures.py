@@ -30,9 +30,7 @@ def round_metrics(record: Mapping[str, Any]) -> list[tuple[str, int, float]]:
     own = record.get("own") or {}
     metrics += [(f"round/{name}", step, value) for name, value in own.items() if _number(value)]
     collected = record.get("collect") or {}
-    metrics += [
-        (f"collect/{name}", step, collected[name]) for name in COLLECT_METRICS if _number(collected.get(name))
-    ]
+    metrics += [(f"collect/{name}", step, collected[name]) for name in COLLECT_METRICS if _number(collected.get(name))]
     metrics += [(f"drops/{gate}", step, value) for gate, value in (collected.get("drops") or {}).items()]
     for foundation, value in ((record.get("healed") or {}).get("nats") or {}).items():
         if _number(value):

@@ -34,9 +34,7 @@ def digest(best: Exported) -> str:
     return f"{best.name} {sha256(best.path / PEFT_FILES[1])}"
 
 
-def register(
-    client: MlflowClient, experiment: str, experiment_id: str, run: str, best: Exported, about: About
-) -> None:
+def register(client: MlflowClient, experiment: str, experiment_id: str, run: str, best: Exported, about: About) -> None:
     """A new version of `steerheal-EXPERIMENT`, made by the trial's `run`."""
     tags = {"trial": str(best.row["trial"]), "seed": best.seed, "verdict": best.row["verdict"]}
     tags["sweep"] = about.title

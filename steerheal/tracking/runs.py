@@ -127,9 +127,7 @@ class Runs:
         self.ids["references"][name] = run
         self._save()
 
-    def close(
-        self, status: str, artifacts: Sequence[Path], order: Sequence[int], best: Exported | None
-    ) -> None:
+    def close(self, status: str, artifacts: Sequence[Path], order: Sequence[int], best: Exported | None) -> None:
         """Ranks, artifacts, the best adapter, and an end to what is still open."""
         for rank, number in enumerate(order, start=1):
             if self.ids["ranks"].get(str(number)) != rank:
@@ -174,9 +172,7 @@ class Runs:
         self._save()
         return run
 
-    def _create(
-        self, name: str, parent: str | None, tags: Mapping[str, str], params: Mapping[str, Any]
-    ) -> str:
+    def _create(self, name: str, parent: str | None, tags: Mapping[str, str], params: Mapping[str, Any]) -> str:
         tags = {"sweep": self.sweep} | dict(tags) | ({PARENT: parent} if parent else {})
         run = self.client.create_run(self.experiment_id, run_name=name, tags=tags).info.run_id
         if params:

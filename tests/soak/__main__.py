@@ -26,7 +26,9 @@ Exit code: 0 when every invariant holds in every cell, else 1.
 def main() -> int:
     """Run the cells, a line for each as it ends."""
     parser = argparse.ArgumentParser(
-        prog="python -m tests.soak", description=__doc__, epilog=EPILOG,
+        prog="python -m tests.soak",
+        description=__doc__,
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("cells", nargs="*", metavar="CELL", default=["*"], help="patterns of names; default: all")
@@ -50,7 +52,10 @@ def main() -> int:
     finally:
         control.close(asked.keep)
     failed = [outcome.cell for outcome in outcomes if outcome.wrong]
-    print(f"{len(outcomes) - len(failed)} of {len(outcomes)} cells hold" + (f", not {', '.join(failed)}" if failed else ""))
+    print(
+        f"{len(outcomes) - len(failed)} of {len(outcomes)} cells hold"
+        + (f", not {', '.join(failed)}" if failed else "")
+    )
     return 1 if failed else 0
 
 

@@ -108,9 +108,7 @@ def measure(measured: Measured) -> dict[str, float]:
 def check(measured: Measured, measures: dict[str, float], thresholds: Thresholds) -> str | None:
     limits = {name: getattr(thresholds, f"max_{name}") for name in SHARES}
     said = [
-        f"{name} {measures[name]:.3g}, limit {limit:g}"
-        for name, limit in limits.items()
-        if measures[name] >= limit
+        f"{name} {measures[name]:.3g}, limit {limit:g}" for name, limit in limits.items() if measures[name] >= limit
     ]
     if measures["variety"] < thresholds.min_variety:
         said.append(f"variety {measures['variety']:.3g}, limit {thresholds.min_variety:g}")

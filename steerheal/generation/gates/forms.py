@@ -41,9 +41,7 @@ def odd(word: str) -> bool:
         return False
     if any(len(part) > LONGEST_WORD for part in _JOINED_BY_WRITERS.split(word)):
         return scripts(word) <= {"latin"}  # scripts without spaces make long words of whole sentences
-    return bool(
-        word.casefold() in _SCRAPS or len(scripts(word)) > 1 or _ODD.search(word) or _NO_VOWEL.fullmatch(word)
-    )
+    return bool(word.casefold() in _SCRAPS or len(scripts(word)) > 1 or _ODD.search(word) or _NO_VOWEL.fullmatch(word))
 
 
 def odd_form_share(written: list[str], prompt: str) -> float:

@@ -20,9 +20,7 @@ def loop_share(ids: np.ndarray, unit: str) -> float:
     for period in range(1, min(LONGEST_PERIOD[unit], len(ids) // 3) + 1):
         needed = max(2 * period, FEWEST[unit])
         equal = ids[period:] == ids[:-period]
-        if (
-            equal.tobytes().find(b"\x01" * needed) < 0
-        ):  # the usual case, told faster than by finding all stretches
+        if equal.tobytes().find(b"\x01" * needed) < 0:  # the usual case, told faster than by finding all stretches
             continue
         breaks = np.flatnonzero(~equal)
         starts = np.concatenate(([-1], breaks)) + 1

@@ -29,6 +29,4 @@ def measure(measured: Measured) -> dict[str, float]:
 def check(measured: Measured, measures: dict[str, float], thresholds: Thresholds) -> str | None:
     if measures["perplexity"] < thresholds.max_perplexity:
         return None
-    return (
-        f"perplexity {measures['perplexity']:.4g} over the last quarter, limit {thresholds.max_perplexity:g}"
-    )
+    return f"perplexity {measures['perplexity']:.4g} over the last quarter, limit {thresholds.max_perplexity:g}"

@@ -88,9 +88,7 @@ def markup(text: str) -> bool:
 
 def measure(measured: Measured) -> dict[str, float]:
     """{"refusal": how many pieces of refusal, boilerplate or leaked markup occur}."""
-    return {
-        "refusal": float(sum(1 for _ in _BOILERPLATE.finditer(measured.own_voice)) + markup(measured.text))
-    }
+    return {"refusal": float(sum(1 for _ in _BOILERPLATE.finditer(measured.own_voice)) + markup(measured.text))}
 
 
 def check(measured: Measured, measures: dict[str, float], thresholds: Thresholds) -> str | None:

@@ -28,9 +28,7 @@ def largest_share(units: Sequence[str], order: int, fewest: int) -> float:
 
 
 def measure(measured: Measured) -> dict[str, float]:
-    shares = [
-        largest_share(units, n, FEWEST[name]) for name, units in measured.folded.items() for n in ORDERS
-    ]
+    shares = [largest_share(units, n, FEWEST[name]) for name, units in measured.folded.items() for n in ORDERS]
     return {"repetition": max(shares)}
 
 
