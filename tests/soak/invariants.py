@@ -97,17 +97,28 @@ def nothing_left(control: Sweep, sweep: Sweep) -> Iterator[str]:
 
 
 def little_again(control: Sweep, sweep: Sweep) -> Iterator[str]:
-    """Nothing that was stored is computed again, and of the rest one batch per kill."""
+    """Nothing that was stored is computed again, and of the rest the batch in which a process died, one for each that
+    was killed; with its driver a process dies some moments later, perhaps in its next batch.
+    """
     events = sweep.events()
     for kill in sweep.kills:
         later = {key for event in events[kill.events :] if event["what"] == "begin" for key in event["keys"]}
         if again := later & kill.stored:
             yield f"after the {kill.victim} was killed, {len(again)} stored artefacts were computed again"
     begun = Counter(key for event in events if event["what"] == "begin" for key in event["keys"])
-    allowed = Counter(key for kill in sweep.kills for key in kill.under_way)
+    open_batches = _open_batches(events)
+    if len(open_batches) > (ended := sum(kill.victim in ("actor", "driver") for kill in sweep.kills)):
+        yield f"{len(open_batches)} batches were begun and not ended, by {ended} processes that were killed"
+    allowed = Counter(key for batch in open_batches for key in batch)
     if more := {key: count - 1 for key, count in begun.items() if count - 1 > allowed[key]}:
         stages = Counter(e["stage"] for e in events if e["what"] == "begin" for key in e["keys"] if key in more)
         yield f"computed more than once without a reason: {dict(stages)}"
+
+
+def _open_batches(events: list[dict]) -> list[list[str]]:
+    """The keys of each batch that a process began and did not end."""
+    last = {event["pid"]: event for event in events}
+    return [event["keys"] for event in last.values() if event["what"] == "begin"]
 
 
 CHECKS: tuple[Check, ...] = (same_trials, same_records, same_study, same_in_mlflow, nothing_left, little_again)

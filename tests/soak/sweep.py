@@ -36,9 +36,8 @@ class Kill:
     """What was known when something was killed."""
 
     victim: str
-    # Artefacts that were there, and those that a batch was being made of.
+    # Artefacts that were there.
     stored: frozenset[str]
-    under_way: frozenset[str]
     # How many lines of events there were.
     events: int
 
@@ -101,9 +100,7 @@ class Sweep:
         """SIGKILL, with a note of what was there."""
         process.kill()
         gone_or_zombie(process)
-        events = self.events()
-        under_way = frozenset() if victim in ("trial", "store") else _open_batch(events)
-        self.kills.append(Kill(victim, frozenset(self.stored()), under_way, len(events)))
+        self.kills.append(Kill(victim, frozenset(self.stored()), len(self.events())))
 
     def victims(self, kind: str) -> list[psutil.Process]:
         """The driver, or the processes of a kind, oldest first."""
@@ -169,11 +166,6 @@ def gone_or_zombie(process: psutil.Process, seconds: float = 10.0) -> None:
             if time.monotonic() > deadline:
                 raise Stuck(f"process {process.pid} does not end")
             time.sleep(0.02)
-
-
-def _open_batch(events: list[dict]) -> frozenset[str]:
-    """The keys of the batch that was begun last, unless it has ended."""
-    return frozenset(events[-1]["keys"]) if events and events[-1]["what"] == "begin" else frozenset()
 
 
 def _title(process: psutil.Process) -> str:
