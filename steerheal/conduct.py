@@ -185,7 +185,9 @@ class _signals:
 
 
 class _polling:
-    """A thread that asks the actors what goes on, for the display, and reminds a restarted store actor."""
+    """A thread that asks the actors what goes on, for the display, reminds a restarted store actor, and keeps the tables
+    up to date.
+    """
 
     def __init__(self, cluster: clusters.Cluster, sweep: Sweep):
         self.cluster, self.sweep = cluster, sweep
@@ -207,6 +209,7 @@ class _polling:
             self.sweep.display.update(now["clients"], now["computing"])
             self.sweep.display.worry(now["worries"])
             self.cluster.post_again(dict(self.sweep.settings), now["posted"])
+            self.sweep.tables(self.sweep.folder.refresh_tables)
 
 
 def _adapters(sweep: Sweep, folder: RunFolder, export: Export | None) -> list[Exported]:
@@ -230,6 +233,7 @@ def _conclude(sweep: Sweep, folder: RunFolder, counts: dict, adapters: list[Expo
     """Plots, leaderboard, the next commands."""
     display, rows, objective = sweep.display, folder.trials, sweep.space.objective
     order = ranking(rows, objective)
+    sweep.tables(folder.write_tables)
     plots = _plots(folder.path, display) if rows else []
     best = adapters[0] if adapters else None
     files = [path for path in (folder.path / "trials.csv", *plots) if path.exists()]

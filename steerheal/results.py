@@ -1,17 +1,18 @@
 """What a sweep leaves behind: `tune_runs/<name>/`, written by the driver alone.
 
 `trials.jsonl` is the truth: a trial is finished when its line is there, whole. Its rounds in `records.jsonl`
-are appended before it, and the tables (CSV, Parquet) are views that are written anew. Lines are fsynced; a
-torn last line (a kill in the middle of a write) is dropped on reading and cut off before the next append.
+are appended before it, and the tables (CSV, Parquet) are views, written anew from time to time and at the end. Lines
+are fsynced; a torn last line (a kill in the middle of a write) is dropped on reading and cut off before the next append.
 """
 
 import json
 import math
 import os
+import time
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pandas
 
@@ -29,6 +30,9 @@ ABOUT = "about.json"
 HEATS = "race.jsonl"
 # What the tables show of a race's winner on fresh seeds.
 REMEASURED = ("verdict", "gain", "coherence", "slope", "n")
+# After the tables were written, so many times as long passes before they are again: what they say of ties takes longer
+# with every trial.
+TABLES_REST = 20
 # Names in tune_runs that are no runs.
 RESERVED = ("store", "mlflow", "judgements", "README.md")
 
@@ -65,13 +69,20 @@ def append_lines(path: Path, rows: Iterable[Mapping]) -> None:
     """Append rows as lines and fsync, after cutting off a torn last line."""
     text = "".join(json.dumps(finite(row), allow_nan=False, ensure_ascii=False) + "\n" for row in rows)
     with open(path, "ab+") as stream:
-        stream.seek(0)
-        whole = stream.read().rfind(b"\n") + 1
-        stream.truncate(whole)
-        stream.seek(whole)
+        if _torn(stream):
+            stream.seek(0)
+            stream.truncate(stream.read().rfind(b"\n") + 1)
         stream.write(text.encode())
         stream.flush()
         os.fsync(stream.fileno())
+
+
+def _torn(stream: BinaryIO) -> bool:
+    """Whether the last line has no end."""
+    if stream.seek(0, os.SEEK_END) == 0:
+        return False
+    stream.seek(-1, os.SEEK_END)
+    return stream.read(1) != b"\n"
 
 
 class RunFolder:
@@ -79,6 +90,7 @@ class RunFolder:
 
     def __init__(self, path: Path):
         self.path = path
+        self.changed, self.rests_until = False, 0.0
 
     @cached_property
     def objective(self) -> Objective:
@@ -135,8 +147,7 @@ class RunFolder:
         rows = self.records
         if rows != read_lines(self.path / RECORDS) or not (self.path / RECORDS).exists():
             write_jsonl(self.path / RECORDS, rows)
-        if self.trials:
-            self.write_tables()
+        self.write_tables()
 
     @property
     def heats(self) -> list[dict[int, list[int]]]:
@@ -157,7 +168,7 @@ class RunFolder:
         vignettes: Iterable[Mapping] = (),
     ) -> None:
         """A trial has ended: its completions, its canaries' answers, its vignettes' reads, its new rounds, then the
-        line that counts, then the tables.
+        line that counts. The tables follow (`refresh_tables`).
 
         A trial that has run before gets its line replaced, all lines at once.
         """
@@ -172,14 +183,23 @@ class RunFolder:
             write_jsonl(self.path / TRIALS, lines)
         else:
             append_lines(self.path / TRIALS, [row])
-        self.write_tables()
+        self.changed = True
+
+    def refresh_tables(self) -> None:
+        """The tables, if a trial has ended since, and if they were not written just now."""
+        if self.changed and (began := time.monotonic()) >= self.rests_until:
+            self.changed = False
+            self.write_tables()
+            ended = time.monotonic()
+            self.rests_until = ended + TABLES_REST * (ended - began)
 
     def write_tables(self) -> None:
-        """trials.csv and trials.parquet: one flat row per trial.
+        """trials.csv and trials.parquet: one flat row per finished trial, if there is any.
 
         `tied`: it cannot be told from the best; under `pareto` instead `front`: it may be on the front.
         """
-        rows = self.trials
+        if not (rows := self.trials):
+            return
         marks = tied_trials(rows, self.objective)
         column = "front" if self.objective.kind == "pareto" else "tied"
         table = pandas.DataFrame([flat_row(row) | {column: marks[row["trial"]]} for row in rows])

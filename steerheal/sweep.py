@@ -6,7 +6,7 @@ doubles nothing.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -135,8 +135,7 @@ class Sweep:
             texts = self._completions(every), self._answers(every)
             self.folder.finish(row, records, *texts, vignette_rows(self.store, every))
         except (OSError, StoreAway) as error:
-            away = isinstance(error, StoreAway)
-            self.stop(str(error) if away else f"{self.folder.path}: cannot be written ({error.strerror})")
+            self._unwritten(error)
             self.display.dropped(number)
             return
         if number not in self.before:
@@ -144,6 +143,17 @@ class Sweep:
         del self.seeds[number]
         self.display.ended(row)
         self.tracker.ended(row, [self.folder.completions(number)])
+
+    def tables(self, write: Callable[[], None]) -> None:
+        """Have the folder write its tables; a failure stops the sweep, since its trials will not be written either."""
+        try:
+            write()
+        except OSError as error:
+            self._unwritten(error)
+
+    def _unwritten(self, error: OSError | StoreAway) -> None:
+        away = isinstance(error, StoreAway)
+        self.stop(str(error) if away else f"{self.folder.path}: cannot be written ({error.strerror})")
 
     def stop(self, reason: str) -> None:
         """Stop after this moment, for the first reason given; what runs is interrupted."""

@@ -65,6 +65,7 @@ def write_sweep(
             run_one(sweep, number, data, LocalStages(worker))
         if finished is not None:
             break
+    folder.write_tables()
     return folder.path
 
 

@@ -35,6 +35,7 @@ def test_finished_trials_are_rows_everywhere(folder):
         folder.finish(row(number), [{"seed": 0, "round": 0}, {"seed": 1, "round": 0}], [{"text": "ü", "kept": False}])
     assert [line["trial"] for line in folder.trials] == [0, 1]
     assert [line["trial"] for line in folder.records] == [1, 1, 0, 0]
+    folder.write_tables()
     table = pandas.read_csv(folder.path / "trials.csv")
     assert list(table["trial"]) == [0, 1] and list(table["layers"]) == ["[1, 2]"] * 2 and table["slope"].isna().all()
     assert pandas.read_parquet(folder.path / "trials.parquet")["gain"].tolist() == [0.5, 0.5]
@@ -48,8 +49,26 @@ def test_the_tables_say_who_is_tied_with_the_best(folder):
 
     for number, change in enumerate((-0.01, -0.0101, -0.05)):
         folder.finish(row(number, slope=-100 * change, judged=judged(change)), [], [])
+    folder.write_tables()
     assert pandas.read_csv(folder.path / "trials.csv")["tied"].tolist() == [True, True, False]
     assert pandas.read_parquet(folder.path / "trials.parquet")["tied"].tolist() == [True, True, False]
+
+
+def test_the_tables_follow_the_trials_and_rest_after_they_were_written(folder):
+    def told():
+        folder.refresh_tables()
+        return pandas.read_csv(folder.path / "trials.csv")["trial"].tolist()
+
+    folder.finish(row(0), [], [])
+    assert told() == [0]
+    folder.finish(row(1), [], [])
+    assert told() == [0]
+    folder.rests_until = 0.0
+    assert told() == [0, 1]
+    (folder.path / "trials.csv").unlink()
+    folder.rests_until = 0.0
+    folder.refresh_tables()
+    assert not (folder.path / "trials.csv").exists(), "nothing has ended since"
 
 
 def test_a_trial_that_runs_again_keeps_one_line_and_its_rounds_accumulate(folder):
@@ -136,6 +155,7 @@ def test_one_process_at_a_time_runs_a_sweep(folder):
 
 def test_what_a_kill_left_half_written_goes_and_the_tables_are_whole_again(folder):
     folder.finish(row(0), [{"seed": 0, "round": 0}], [{"text": "a"}])
+    folder.write_tables()
     whole = (folder.path / "trials.csv").read_bytes()
     for name in (".part-a", "completions/.part-b", "canaries/.part-c"):
         (folder.path / name).write_text("half")
