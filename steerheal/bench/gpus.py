@@ -1,13 +1,15 @@
 """Trials per hour of a sweep on several GPUs of one host, against one of them.
 
-Both sweeps are the real one, Ray's start, loading and compiling included, with one process a GPU and as many trials a
-GPU. That of several GPUs goes first, so that what is compiled for it and kept favours the single one. The model is the
-built-in one, widened with zeros to a real model's size, so that what is filtered, healed and scored means something.
+Both sweeps are the real one, Ray's start and loading included, with one process a GPU and as many trials a GPU. A short
+sweep before them fills the caches that a machine keeps (compiled kernels, files in memory), which would otherwise fall
+to whichever came first. The model is the built-in one, widened with zeros to a real model's size, so that what is
+filtered, healed and scored means something.
 """
 
 import argparse
 import json
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,6 +22,9 @@ from steerheal.config.space import load_space
 from steerheal.errors import UserError
 from steerheal.files import write_text
 from steerheal.trial_data import load_data
+
+# Heals in a pass.
+PACK = 16
 
 
 def main(words: list[str]) -> None:
@@ -37,13 +42,16 @@ def main(words: list[str]) -> None:
         raise UserError(f"--gpus: there are {torch.cuda.device_count()} GPUs; two or more of them are needed")
     with tempfile.TemporaryDirectory(prefix="steerheal-bench-") as scratch:
         model = model_file(Path(scratch), asked.hidden, asked.intermediate)
-        figures = {str(count): run(asked, count, model, Path(scratch)) for count in (asked.gpus, 1)}
+        sweep = partial(run, asked, model, Path(scratch))
+        cold = sweep(PACK, 1, "first of all")
+        figures = {str(count): sweep(asked.trials * count, count) for count in (asked.gpus, 1)}
     one, several = figures["1"], figures[str(asked.gpus)]
     ratio = several["trials_per_hour"] / one["trials_per_hour"]
     print(f"{asked.gpus} GPUs against one: {ratio:.2f} times the trials an hour")
     if asked.json:
         told = {"gpu": torch.cuda.get_device_name(), "hidden": asked.hidden, "intermediate": asked.intermediate}
-        write_text(asked.json, json.dumps(told | {"gpus": figures, "ratio": ratio}, indent=1) + "\n")
+        told |= {"space": asked.space.stem, "set": asked.overrides}
+        write_text(asked.json, json.dumps(told | {"first": cold, "gpus": figures, "ratio": ratio}, indent=1) + "\n")
 
 
 def model_file(scratch: Path, hidden: int, intermediate: int) -> str:
@@ -55,17 +63,23 @@ def model_file(scratch: Path, hidden: int, intermediate: int) -> str:
     return "wide"
 
 
-def run(asked: argparse.Namespace, gpus: int, model: str, scratch: Path) -> dict:
-    """One sweep on so many GPUs, in a store of its own."""
-    trials = asked.trials * gpus
+def run(asked: argparse.Namespace, model: str, scratch: Path, trials: int, gpus: int, said: str = "") -> dict:
+    """One sweep of so many trials on so many GPUs, in a store of its own."""
     space_file = scratch / asked.space.name
     write_text(space_file, asked.space.read_text(encoding="utf-8"))
-    own = [f"model={model}", f"trials={trials}", "pack=16", "slots=256", f"concurrent={trials}", f"processes={gpus}"]
+    own = [
+        f"model={model}",
+        f"trials={trials}",
+        f"pack={PACK}",
+        "slots=256",
+        f"concurrent={trials}",
+        f"processes={gpus}",
+    ]
     space = load_space(space_file, [*own, *asked.overrides])
-    seconds, params = as_sweep(space, load_data(space), scratch / f"{gpus}-gpus")
+    seconds, params = as_sweep(space, load_data(space), Path(tempfile.mkdtemp(dir=scratch)))
     rate = 3600 * len(params) / seconds
     print(
-        f"{gpus} GPU{'s' if gpus > 1 else ' '}{len(params):>6} trials in {seconds:6.1f} s{rate:10,.0f} trials an hour",
+        f"{gpus} GPU{'s' if gpus > 1 else ' '}{len(params):>6} trials in {seconds:6.1f} s{rate:10,.0f} trials an hour {said}",
         flush=True,
     )
     return {"trials": len(params), "seconds": seconds, "trials_per_hour": rate}
