@@ -30,9 +30,13 @@ def plain(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Job:
-    """One stage's request. `model` is the fingerprint of the loaded base (weights, dtype, device kind)."""
+    """One stage's request. `model` is the fingerprint of the loaded base (weights, dtype, device kind).
+
+    asks: it only asks a student something, and makes nothing that is trained on or applied.
+    """
 
     stage: ClassVar[str]
+    asks: ClassVar[bool] = False
     model: str
 
     @property
@@ -40,6 +44,17 @@ class Job:
         """sha256 (hex) of the canonical JSON of stage, version and fields."""
         described = json.dumps([self.stage, STAGE_VERSION, plain(self)], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(described.encode()).hexdigest()
+
+    @property
+    def adapter(self) -> str | None:
+        """The top of its student, if it has one."""
+        student = getattr(self, "student", ())
+        return student[-1] if student else None
+
+    @property
+    def adapters(self) -> int:
+        """How many adapters a pass holds for it, which is what `resources.pack` limits: none to ask base."""
+        return 0 if self.asks and not self.adapter else 1
 
 
 @dataclass(frozen=True)
@@ -149,6 +164,7 @@ class Evaluate(Job):
     """
 
     stage: ClassVar[str] = "evaluate"
+    asks: ClassVar[bool] = True
     student: tuple[str, ...]
     steering: Steering | None
     system: str | None
@@ -163,6 +179,7 @@ class Score(Job):
     """How likely the conversations' responses are to a student, perhaps under a system prompt."""
 
     stage: ClassVar[str] = "score"
+    asks: ClassVar[bool] = True
     student: tuple[str, ...]
     system: str | None
     conversations: tuple[Conversation, ...]
@@ -177,6 +194,7 @@ class Canary(Job):
     """
 
     stage: ClassVar[str] = "canary"
+    asks: ClassVar[bool] = True
     student: tuple[str, ...]
     steering: Steering | None
     system: str

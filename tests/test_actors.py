@@ -19,9 +19,11 @@ from steerheal.actors import watch
 from steerheal.actors.cluster import Cluster
 from steerheal.actors.stages import RENEW_SECONDS, RayStages
 from steerheal.actors.store_actor import LEASE_SECONDS, StoreActor
+from steerheal.config import Heal as HealSettings
 from steerheal.config.sources import Resources
 from steerheal.config.space import load_space
 from steerheal.errors import StageError, StoreAway
+from steerheal.jobs import Heal, Score
 from steerheal.loop import run_trial
 from steerheal.store import FolderStore
 from steerheal.trial_data import load_data
@@ -145,6 +147,18 @@ def test_jobs_of_different_clients_share_batches(cluster, root):
     forget(root, "collect")
     batches = [int(line.split()[1]) for line in (root / "batches.txt").read_text().splitlines()]
     assert sum(batches) == 8 and len(batches) <= 4 and max(batches) <= 4
+
+
+def test_what_is_asked_of_base_takes_no_students_place(cluster, root):
+    """Or it would split trials that are in step into those whose student found room beside it and those of the next
+    batch.
+    """
+    heals = [Heal("fake", (), (), "data", HealSettings(), seed) for seed in range(4)]
+    students = [(result.key,) for result in RayStages(cluster.store, "healer").run(heals)]
+    base = [Score("fake", (), f"system {number}", (), 99) for number in range(6)]
+    (root / "batches.txt").write_text("")
+    RayStages(cluster.store, "asks").run([*base, *(Score("fake", student, None, (), 99) for student in students)])
+    assert [line.split()[:2] for line in (root / "batches.txt").read_text().splitlines()] == [["score", "10"]]
 
 
 def test_a_failure_reaches_only_its_client(cluster, root):

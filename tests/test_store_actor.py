@@ -68,7 +68,7 @@ def test_released_keys_go_to_the_next_in_line(tmp_path):
     assert asyncio.run(main()).compute
 
 
-def test_replicas_take_turns_and_a_key_stays_where_it_was_sent(tmp_path):
+def test_replicas_share_the_work_and_a_key_stays_where_it_was_sent(tmp_path):
     async def main():
         actor = StoreActor(str(tmp_path))
         assert (await actor.acquire("00", "heal", "early")).actor is None

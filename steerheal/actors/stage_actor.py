@@ -1,7 +1,7 @@
 """One loaded model that runs the jobs of many trials, packed.
 
-While a batch runs, requests wait; then the stage with the most waiting jobs goes next, up to `pack` of them
-at once, after a short linger in which its neighbours (trials in step with each other) arrive too.
+While a batch runs, requests wait; then the stage with the most waiting jobs goes next, up to `pack` adapters at once,
+after a short linger in which its neighbours (trials in step with each other) arrive too.
 """
 
 import asyncio
@@ -158,11 +158,16 @@ class StageActor:
         began, before = time.monotonic(), 0
         took = max(self.took.get(stage, 0.0) for stage, queue in self.queues.items() if queue)
         quiet = max(self.linger, LINGER_SHARE * took)
-        while before < (waiting := sum(map(len, self.queues.values()))) < self.pack:
-            if time.monotonic() - began > MOST_LINGERS * quiet:
+        while before < (waiting := sum(map(len, self.queues.values()))):
+            if self._full() or time.monotonic() - began > MOST_LINGERS * quiet:
                 return
             before = waiting
             await asyncio.sleep(quiet)
+
+    def _full(self) -> bool:
+        """Whether the next batch would gain nothing by waiting."""
+        queue = max(self.queues.values(), key=len)
+        return sum(waiting.job.adapters for waiting in queue) >= self.pack
 
     async def _announce(self, keys: list[str]) -> None:
         """Before a batch may kill this process, its jobs are written down elsewhere."""
@@ -170,13 +175,16 @@ class StageActor:
             await self.store_actor.started.remote(keys, self.node)
 
     def _next_batch(self) -> list[Waiting]:
-        """The longest queue's first `pack` jobs; a suspect travels alone, and first."""
+        """The longest queue's first jobs, of up to `pack` adapters; a suspect travels alone, and first."""
         queue = max(self.queues.values(), key=len)
         for waiting in queue:
             if waiting.alone:
                 queue.remove(waiting)
                 return [waiting]
-        return [queue.popleft() for _ in range(min(self.pack, len(queue)))]
+        batch, room = [], self.pack
+        while queue and (room := room - queue[0].job.adapters) >= 0:
+            batch.append(queue.popleft())
+        return batch
 
     def _compute(self, jobs: list[Job]) -> list[Result | StageError | StoreAway]:
         """Run a batch; when it fails as a whole, each job runs alone, so that only the guilty one fails."""

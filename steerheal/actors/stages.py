@@ -85,7 +85,8 @@ class _Errand:
             self._ask(key)
 
     def _ask(self, key: str) -> None:
-        reference = self.store.acquire.remote(key, self.jobs[key].stage, self.client)
+        job = self.jobs[key]
+        reference = self.store.acquire.remote(key, job.stage, self.client, job.adapter)
         self.under_way[reference] = (key, False, time.monotonic())
 
     def _compute(self, key: str, ticket: Any) -> None:

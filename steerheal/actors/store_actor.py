@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from steerheal.actors.routes import Routes
 from steerheal.actors.watch import Place, here
 from steerheal.errors import StoreAway
 from steerheal.jobs import Result
@@ -70,20 +71,22 @@ class StoreActor:
         self.deaths = 0
         self.hits: Counter[str] = Counter()
         self.misses: Counter[str] = Counter()
-        self.serving: dict[str, Sequence[Any]] = {}
-        self.sent: dict[str, Any] = {}
+        self.routes = Routes()
 
-    async def acquire(self, key: str, stage: str, client: str) -> Ticket:
-        """The result if there is one, else leave to compute, else wait for whoever computes it now."""
+    async def acquire(self, key: str, stage: str, client: str, adapter: str | None = None) -> Ticket:
+        """The result if there is one, else leave to compute, else wait for whoever computes it now.
+
+        adapter: the top of the job's student, if it has one.
+        """
         self.asking[client, stage] += 1
         try:
-            return await self._acquire(key, stage, client)
+            return await self._acquire(key, stage, client, adapter)
         except StoreAway as away:
             return Ticket(away=str(away))
         finally:
             self.asking[client, stage] -= 1
 
-    async def _acquire(self, key: str, stage: str, client: str) -> Ticket:
+    async def _acquire(self, key: str, stage: str, client: str, adapter: str | None) -> Ticket:
         while True:
             result = self.ready.get(key) or await asyncio.to_thread(self.store.get, key)
             result = result or self.ready.get(key)
@@ -95,22 +98,16 @@ class StoreActor:
             flight = self.flights.get(key)
             if flight is None or flight.client == client or flight.expires <= time.monotonic():
                 self._take_off(key, stage, client)
-                return Ticket(starts=tuple(self.starts.get(key, ())), actor=self._actor(key, stage))
+                actor = self.routes.route(key, stage, adapter, self.flights)
+                return Ticket(starts=tuple(self.starts.get(key, ())), actor=actor)
             while not flight.landed.done() and (left := flight.expires - time.monotonic()) > 0:
                 await asyncio.wait([flight.landed], timeout=left)
             if flight.landed.done() and (ticket := flight.landed.result()) is not None and ticket.error:
                 return ticket
 
-    def _actor(self, key: str, stage: str) -> Any:
-        """The replica whose turn it is. A key stays where it was sent, so that equal jobs share one answer."""
-        serving = self.serving.get(stage, ())
-        if serving and self.sent.get(key) not in serving:
-            self.sent[key] = serving[self.misses[stage] % len(serving)]
-        return self.sent.get(key)
-
     async def serve(self, serving: dict[str, Sequence[Any]]) -> None:
         """Which actors there are for each stage at the moment."""
-        self.serving = serving
+        self.routes.serving = serving
 
     def _take_off(self, key: str, stage: str, client: str) -> None:
         """Give the lease to `client`; those who waited for the former holder now wait for this one."""
@@ -132,7 +129,6 @@ class StoreActor:
         self.ready[result.key] = result
         self.starts.pop(result.key, None)
         self.deaths = 0
-        self.sent.pop(result.key, None)
         self._land(result.key, Ticket(result=result))
 
     async def lost(self, key: str) -> None:
@@ -146,6 +142,7 @@ class StoreActor:
         self._land(key, Ticket(error=message))
 
     def _land(self, key: str, ticket: Ticket) -> None:
+        self.routes.over(key)
         if flight := self.flights.pop(key, None):
             flight.land(ticket)
 
@@ -197,5 +194,5 @@ class StoreActor:
             clients.setdefault(client, {})[stage] = count
         posted = [number for number, settings in self.posted.items() if settings.done()]
         counts = {"hits": dict(self.hits), "misses": dict(self.misses)}
-        serving = {stage: len(actors) for stage, actors in self.serving.items()}
+        serving = {stage: len(actors) for stage, actors in self.routes.serving.items()}
         return counts | {"clients": clients, "posted": posted, "serving": serving, "notices": self.store.heard()}
