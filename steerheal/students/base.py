@@ -6,9 +6,10 @@ nothing. The weights are never modified.
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
@@ -200,24 +201,9 @@ def load_base(
         raise UserError(f"{name}: model: {_first_line(error)}; give a folder, a hub name or builtin")
     if not tokenizer.chat_template:
         raise UserError(f"{name}: tokenizer: has no chat template; use an instruction-tuned model")
-    quantised = None
-    if load_in_4bit:
-        quantised = BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=DTYPES[dtype]
-        )
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            path,
-            config=config,
-            dtype=DTYPES[dtype],
-            attn_implementation=NAME,
-            quantization_config=quantised,
-            use_safetensors=True,
-            device_map=device,
-            **common,
-        )
-    except Exception as error:  # transformers, safetensors and the hub share no base class for a bad checkpoint
-        raise UserError(f"{name}: model: cannot be loaded ({type(error).__name__}: {_first_line(error)})")
+    with ThreadPoolExecutor(1) as beside:
+        weights = beside.submit(_weights, path, config)
+        model = _model(name, path, DTYPES[dtype], load_in_4bit, config=config, device_map=device, **common)
     for module in model.modules():
         # bitsandbytes would repack 4-bit weights at the first inference on a CPU, into a form without gradients.
         if hasattr(module, "support_avx512bf16_for_cpu"):
@@ -225,9 +211,20 @@ def load_base(
     for weight_name, weight in model.named_parameters():
         if weight.is_floating_point() and not torch.isfinite(weight).all():
             raise UserError(f"{name}: model: {weight_name} holds NaN or infinite weights; download it again")
-    weights = _weights(path, config)
-    loaded = json.dumps([weights, dtype, load_in_4bit, torch.device(device).type])
-    return Base(model, tokenizer, name, weights, hashlib.sha256(loaded.encode()).hexdigest())
+    loaded = json.dumps([weights.result(), dtype, load_in_4bit, torch.device(device).type])
+    return Base(model, tokenizer, name, weights.result(), hashlib.sha256(loaded.encode()).hexdigest())
+
+
+def _model(name: str, path: str, dtype: torch.dtype, load_in_4bit: bool, **how: Any) -> torch.nn.Module:
+    """The weights, safetensors only; UserError when they cannot be loaded."""
+    quantised = None
+    if load_in_4bit:
+        quantised = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)
+    own = {"attn_implementation": NAME, "quantization_config": quantised, "use_safetensors": True}
+    try:
+        return AutoModelForCausalLM.from_pretrained(path, dtype=dtype, **own, **how)
+    except Exception as error:  # transformers, safetensors and the hub share no base class for a bad checkpoint
+        raise UserError(f"{name}: model: cannot be loaded ({type(error).__name__}: {_first_line(error)})")
 
 
 def _first_line(error: Exception) -> str:
