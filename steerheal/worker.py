@@ -47,6 +47,7 @@ from steerheal.students.adapter import Adapter, fold, from_peft, to_peft
 from steerheal.students.bands import banded
 from steerheal.students.base import Base, load_base
 from steerheal.students.rows import Row, Student, Vector
+from steerheal.students.shelf import Shelf, room
 
 Artefact = tuple[dict[str, bytes], dict]
 
@@ -58,8 +59,7 @@ class Worker:
         self.base, self.store = base, store
         self.engine = Engine(base, slots)
         self.progress: dict[str, Any] = {}
-        self._adapter = lru_cache(maxsize=256)(self._read_adapter)
-        self._student = lru_cache(maxsize=256)(self._fold_student)
+        self._student = Shelf(self._fold_student, room(base.device))
         self._vector = lru_cache(maxsize=256)(self._read_vector)
         self._examples = lru_cache(maxsize=64)(self._read_examples)
         self._stages: dict[type[Job], Callable[[list], list[Artefact]]] = {
@@ -120,10 +120,10 @@ class Worker:
     def _read_adapter(self, key: str) -> Adapter:
         return from_peft(self.store.folder(key), self.base.anatomy).to(self.base.device, self.base.dtype)
 
-    def _fold_student(self, keys: tuple[str, ...], bands: Any = None) -> Student:
+    def _fold_student(self, keys: tuple[str, ...], bands: Any) -> Student:
         if bands is not None:
             return banded(self.base, self._student(keys), bands)
-        return Student(keys, fold([self._adapter(key) for key in keys]) if keys else None)
+        return Student(keys, fold([self._read_adapter(key) for key in keys]) if keys else None)
 
     def _read_vector(self, key: str) -> Vector:
         tensors = load_file(self.store.folder(key) / "vector.safetensors")
