@@ -13,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from steerheal.healing.divergence import kl_fwd, kl_rev
 from steerheal.students.base import Base
-from steerheal.students.fuse import compiles
+from steerheal.students.fuse import compiled, compiles
 
 # Logits held at once: 2^26 floats are 256 MiB per copy. Fused on a GPU no float copy is made, and 2^31 are 4 GiB.
 CHUNK = {False: 1 << 26, True: 1 << 31}
@@ -58,7 +58,7 @@ def position_losses(
     half = states.dtype in (torch.bfloat16, torch.float16)
     fast = states.is_cuda and half and compiles(states.device)
     size = max(1, CHUNK[fast] // base.head.weight.shape[0])
-    run = partial(_chunk, base, kinds, _fused if fast else _terms)
+    run = partial(_chunk, base, kinds, compiled(_terms) if fast else _terms)
     if len(states) > size:
         run = partial(checkpoint, run, use_reentrant=False)
     parts = [
@@ -88,6 +88,3 @@ def _terms(student, anchor, targets, forward, some_rev: bool, some_fwd: bool) ->
 
 def _log_softmax(logits: torch.Tensor) -> torch.Tensor:
     return (logits if logits.dtype == torch.float64 else logits.float()).log_softmax(-1)
-
-
-_fused = torch.compile(_terms, dynamic=True)

@@ -8,7 +8,7 @@ from functools import partial
 
 import torch
 
-from steerheal.students.fuse import compiles
+from steerheal.students.fuse import compiled, compiles
 
 BETAS = (0.9, 0.95)
 EPSILON = 1e-8
@@ -51,7 +51,7 @@ class StackedAdamW:
         shrink = (numbers(clip) / (slot_norms(gradients) + 1e-6)).clamp_max(1.0)
         rate, decay = numbers(lr), numbers(lr) * numbers(wd)
         correction = numbers([1 - beta**self.steps for beta in BETAS])
-        update = _fused if device.type == "cuda" and dtype == torch.float32 and compiles(device) else _update
+        update = compiled(_update) if device.type == "cuda" and dtype == torch.float32 and compiles(device) else _update
         for p, g, mean, square in zip(parameters, gradients, self.mean, self.square):
             update(p.detach(), g, mean, square, shrink, rate, decay, correction)
 
@@ -64,9 +64,6 @@ def _update(p, g, mean, square, shrink, rate, decay, correction) -> None:
     square.mul_(BETAS[1]).addcmul_(g, g, value=1 - BETAS[1])
     direction = (mean / correction[0]) / ((square / correction[1]).sqrt() + EPSILON)
     p.mul_(1 - decay.view(shape)).sub_(rate.view(shape) * direction)
-
-
-_fused = torch.compile(_update, dynamic=True)
 
 
 def slot_norms(gradients: Sequence[torch.Tensor]) -> torch.Tensor:

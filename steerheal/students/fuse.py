@@ -28,6 +28,12 @@ def compiles(device: torch.device) -> bool:
     return True
 
 
+@cache
+def compiled(function: Callable) -> Callable:
+    """`function` compiled for shapes of any size, when it is first wanted: the compiler takes seconds to import."""
+    return torch.compile(function, dynamic=True)
+
+
 def fuse(decoder: torch.nn.Module) -> None:
     """Replace the forward functions of `decoder`'s norms, gated MLPs and rotary embedding by compiled ones."""
     torch._dynamo.config.recompile_limit = max(VARIANTS, torch._dynamo.config.recompile_limit)
@@ -37,7 +43,7 @@ def fuse(decoder: torch.nn.Module) -> None:
     if not norms or not compiles(norms[0].weight.device):
         return
     like = norms[0].weight
-    forwards = {type(norm): torch.compile(type(norm).forward, dynamic=True) for norm in norms}
+    forwards = {type(norm): compiled(type(norm).forward) for norm in norms}
     for norm in norms:
         norm.forward = MethodType(forwards[type(norm)], norm)
     for module in decoder.modules():
@@ -54,20 +60,19 @@ class _Rotary:
     """The library's rotary embedding: compiled for half precision on a GPU, else as it was."""
 
     def __init__(self, plain: Callable):
-        self.plain, self.compiled = plain, torch.compile(plain, dynamic=True)
+        self.plain, self.compiled = plain, compiled(plain)
 
     def __call__(self, q: torch.Tensor, k: torch.Tensor, *args, **kwargs):
         fast = q.is_cuda and q.dtype in (torch.bfloat16, torch.float16)
         return (self.compiled if fast else self.plain)(q, k, *args, **kwargs)
 
 
-@torch.compile(dynamic=True)
 def _gate(act: Callable, gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
     return act(gate) * up
 
 
 def _gated_forward(self, x: torch.Tensor) -> torch.Tensor:
-    return self.down_proj(_gate(self.act_fn, self.gate_proj(x), self.up_proj(x)))
+    return self.down_proj(compiled(_gate)(self.act_fn, self.gate_proj(x), self.up_proj(x)))
 
 
 @torch.no_grad()
