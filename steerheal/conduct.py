@@ -208,7 +208,7 @@ class _polling:
                 self.sweep.display.say(line)
             self.sweep.display.update(now["clients"], now["computing"])
             self.sweep.display.worry(now["worries"])
-            self.cluster.post_again(dict(self.sweep.settings), now["posted"])
+            self.cluster.post_again(self.sweep.untaken(), now["posted"])
             self.sweep.tables(self.sweep.folder.refresh_tables)
 
 

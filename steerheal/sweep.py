@@ -53,6 +53,7 @@ class Sweep:
         self.again: list[int] = []
         self.params: dict[int, dict] = {}
         self.settings: dict[int, str] = {}
+        self.waiting: set[int] = set()
         self.records: dict[int, dict[tuple[int, int], dict]] = {}
         self.outcomes: dict[int, dict] = {}
         self.since: dict[int, float] = {}
@@ -97,10 +98,24 @@ class Sweep:
         self.tracker.started(number, in_force(self.space, params))
         trial = self.space.trial(params).model_copy(update={"seeds": tuple(self.seeds[number])})
         self.settings[number] = trial.model_dump_json()
-        return number, self.settings[number]
+        return number, self.in_line(number)
+
+    def in_line(self, number: int) -> str:
+        """A trial waits for a process, for the first time or since the one that it had died: its settings."""
+        self.waiting.add(number)
+        return self.settings[number]
+
+    def untaken(self) -> dict[int, str]:
+        """The settings of the trials that wait for a process; called on a thread, too."""
+        return {number: self.settings[number] for number in tuple(self.waiting) if number in self.settings}
 
     def heard(self, number: int, message: Mapping[str, Any]) -> None:
-        """A round's record, or the trial's outcome. A trial begun again repeats its first records."""
+        """That a process has begun the trial, a round's record, or the outcome. A trial begun again repeats its first
+        records.
+        """
+        if "began" in message:
+            self.waiting.discard(number)
+            return
         if "outcome" in message:
             self.outcomes[number] = message["outcome"]
             return
@@ -115,11 +130,9 @@ class Sweep:
 
     def ended(self, number: int, error: bool) -> None:
         """Write the trial down, unless the sweep is being stopped or the cluster is lost under it."""
-        if number not in self.records:
-            # Its process died for good before the study had proposed it: it stays unfinished.
-            return
         outcome = self.outcomes.pop(number, None)
         self.settings.pop(number, None)
+        self.waiting.discard(number)
         if outcome is None and error:
             outcome = {"failure": "its process died repeatedly"}
         if outcome is None or "lost" in outcome:

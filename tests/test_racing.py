@@ -1,12 +1,9 @@
 """Who gets seeds in a race, what it costs, and that it finds the winners of the full design."""
 
-import asyncio
-
 import numpy as np
 import pytest
 
 from steerheal import objective, racing
-from steerheal.actors.store_actor import StoreActor
 from steerheal.config.objectives import SLOPE, Objective
 from steerheal.standings import ranking, tied_trials
 
@@ -149,19 +146,3 @@ def test_the_race_is_told_in_words():
 def test_equal_configurations_are_all_raced_to_the_end(noise):
     rows, _ = Course((0.1,) * 3, noise=noise).race()
     assert {len(row["ran"]) for row in rows} == {6}
-
-
-def test_a_trial_that_runs_again_gets_its_new_settings():
-    """The store actor hands them out by the trial's number, which stays."""
-
-    async def asked():
-        actor = StoreActor("unused")
-        waiting = asyncio.ensure_future(actor.settings(3))
-        await asyncio.sleep(0)
-        await actor.post(3, "first")
-        await actor.post(4, "other")
-        first = await waiting
-        await actor.post(3, "second")
-        return first, await actor.settings(3), await actor.settings(4)
-
-    assert asyncio.run(asked()) == ("first", "second", "other")

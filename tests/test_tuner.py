@@ -26,8 +26,27 @@ class Course:
     def heard(self, number, message):
         self.said.append((number, message))
 
+    def in_line(self, number):
+        return f"settings {number}"
+
     def ended(self, number, error):
         self.over.append((number, error))
+
+    def stop(self, reason):
+        self.stopping = reason
+
+
+class Roster:
+    """Without processes: what was posted, and who has taken what."""
+
+    def __init__(self):
+        self.posted, self.taken = [], {}
+
+    def post(self, number, settings):
+        self.posted.append((number, settings))
+
+    def leave(self, taker):
+        return self.taken.pop(taker, None)
 
 
 @pytest.fixture
@@ -36,36 +55,80 @@ def course():
 
 
 @pytest.fixture
-def searcher(course):
-    posted = []
-    made = CourseSearcher(course, lambda number, settings: posted.append((number, settings)), most=2)
-    assert posted == [(0, "settings 0"), (1, "settings 1"), (2, "settings 2")]
+def roster():
+    return Roster()
+
+
+@pytest.fixture
+def searcher(course, roster):
+    made = CourseSearcher(course, roster, most=2)
+    assert roster.posted == [(0, "settings 0"), (1, "settings 1"), (2, "settings 2")]
+    roster.posted.clear()
     return made
 
 
-def test_trials_are_given_by_number_and_no_more_than_allowed_at_once(searcher, course):
-    assert [searcher.suggest(name) for name in "abc"] == [{"trial": 0}, {"trial": 1}, None]
-    searcher.on_trial_result("b", {PAYLOAD: json.dumps({"record": 1})})
+def says(searcher, trial_id, **message):
+    searcher.on_trial_result(trial_id, {PAYLOAD: json.dumps(message)})
+
+
+def test_turns_are_given_as_long_as_there_are_trials_for_them(searcher, course):
+    assert [searcher.suggest(name) for name in "abc"] == [{"turn": "a"}, {"turn": "b"}, None]
+    says(searcher, "b", began=0)
+    says(searcher, "b", record=1)
     searcher.on_trial_complete("b")
-    assert course.said == [(1, {"record": 1})] and course.over == [(1, False)]
-    assert searcher.suggest("d") == {"trial": 2}
-    for name in "ad":
-        assert searcher.suggest("e") is None, "what runs may have to be begun again"
+    assert course.said == [(0, {"began": 0}), (0, {"record": 1})] and course.over == [(0, False)]
+    assert searcher.suggest("d") == {"turn": "d"} and searcher.suggest("e") is None
+    for name, number in (("a", 2), ("d", 1)):
+        says(searcher, name, began=number)
         searcher.on_trial_complete(name)
-    assert searcher.suggest("f") == Searcher.FINISHED
+    assert course.over == [(0, False), (2, False), (1, False)] and searcher.suggest("f") == Searcher.FINISHED
 
 
-def test_a_trial_whose_process_dies_is_begun_again_and_given_up_in_the_end(searcher, course):
-    for death in range(MAX_DEATHS):
-        assert searcher.suggest(f"{death}") == {"trial": 0}
+def test_a_trial_whose_process_dies_is_begun_again_and_given_up_in_the_end(searcher, course, roster):
+    for death in range(MAX_DEATHS + 1):
+        assert course.over == []
+        searcher.suggest(f"{death}")
+        says(searcher, f"{death}", began=1)
         searcher.on_trial_complete(f"{death}", error=True)
-    assert course.over == [] and searcher.suggest("last") == {"trial": 0}
-    searcher.on_trial_complete("last", error=True)
-    assert course.over == [(0, True)] and searcher.suggest("next") == {"trial": 1}
+    assert course.over == [(1, True)] and roster.posted == [(1, "settings 1")] * MAX_DEATHS
+    assert searcher.suggest("next") == {"turn": "next"}
 
 
-def test_a_sweep_that_stops_begins_nothing_again(searcher, course):
+def test_what_a_process_had_taken_when_it_died_without_a_word_is_begun_again(searcher, course, roster):
     searcher.suggest("a")
+    roster.taken["a"] = 2
+    searcher.on_trial_complete("a", error=True)
+    assert roster.posted == [(2, "settings 2")] and course.over == []
+
+
+def test_a_process_that_dies_in_line_costs_no_trial_anything(searcher, course, roster):
+    searcher.suggest("a")
+    searcher.on_trial_complete("a", error=True)
+    assert roster.posted == [] and course.over == [] and searcher.suggest("b") == {"turn": "b"}
+
+
+def test_processes_that_all_die_in_line_stop_the_sweep(searcher, course):
+    for death in range(MAX_DEATHS + 1):
+        assert not course.stopping
+        searcher.suggest(f"{death}")
+        searcher.on_trial_complete(f"{death}", error=True)
+    assert "die before they begin" in course.stopping
+
+
+def test_of_two_processes_with_the_same_trial_one_counts(searcher, course):
+    for name in "ab":
+        searcher.suggest(name)
+        says(searcher, name, began=0)
+    says(searcher, "b", record=1)
+    searcher.on_trial_complete("b")
+    says(searcher, "a", record=2)
+    searcher.on_trial_complete("a")
+    assert course.said == [(0, {"began": 0}), (0, {"record": 2})] and course.over == [(0, False)]
+
+
+def test_a_sweep_that_stops_begins_nothing_again(searcher, course, roster):
+    searcher.suggest("a")
+    says(searcher, "a", began=0)
     course.stopping = True
     searcher.on_trial_complete("a", error=True)
-    assert course.over == [(0, True)] and searcher.suggest("b") == Searcher.FINISHED
+    assert course.over == [(0, True)] and roster.posted == [] and searcher.suggest("b") == Searcher.FINISHED

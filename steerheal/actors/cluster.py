@@ -14,7 +14,7 @@ import sys
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -184,11 +184,11 @@ class Cluster:
         """A history, or what counts of it in a band, as one PEFT adapter: its files by name."""
         return ray.get(self.serving["heal"][0].export.remote(student, bands))
 
-    def post_again(self, settings: Mapping[int, str], posted: Sequence[int] | None) -> None:
+    def post_again(self, settings: Mapping[int, str], posted: Collection[int] | None) -> None:
         """Tell a store actor that was restarted what it has forgotten; `posted` is what it knows (None: it is
         away).
         """
-        for number in settings.keys() - set(settings if posted is None else posted):
+        for number in sorted(settings.keys() - set(settings if posted is None else posted)):
             self.store.post.remote(number, settings[number])
 
     def snapshot(self) -> dict:

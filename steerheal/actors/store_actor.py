@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from steerheal.actors.roster import Roster
 from steerheal.actors.routes import Routes
 from steerheal.actors.watch import Place, here
 from steerheal.errors import StoreAway
@@ -65,13 +66,13 @@ class StoreActor:
         self.lease_seconds = lease_seconds
         self.flights: dict[str, Flight] = {}
         self.ready: dict[str, Result] = {}
-        self.posted: dict[int, asyncio.Future[str]] = {}
         self.asking: Counter[tuple[str, str]] = Counter()
         self.starts: dict[str, list[str]] = {}
         self.deaths = 0
         self.hits: Counter[str] = Counter()
         self.misses: Counter[str] = Counter()
         self.routes = Routes()
+        self.roster = Roster()
 
     async def acquire(self, key: str, stage: str, client: str, adapter: str | None = None) -> Ticket:
         """The result if there is one, else leave to compute, else wait for whoever computes it now.
@@ -167,32 +168,31 @@ class StoreActor:
         self.deaths += 1
         return self.deaths
 
-    def _settings(self, number: int) -> asyncio.Future[str]:
-        return self.posted.setdefault(number, asyncio.get_running_loop().create_future())
-
     async def post(self, number: int, settings: str) -> None:
-        """A trial's settings are known; those of an earlier run of the same trial are forgotten."""
-        if self._settings(number).done():
-            del self.posted[number]
-        self._settings(number).set_result(settings)
+        """A trial's settings are known: a process may take it."""
+        await self.roster.post(number, settings)
 
-    async def settings(self, number: int) -> str:
-        """A trial's settings, when they are known."""
-        return await asyncio.shield(self._settings(number))
+    async def take(self, taker: str) -> tuple[int, str] | None:
+        """The number and settings of the trial whose turn it is, when there is one; None for who has left."""
+        return await self.roster.take(taker)
+
+    async def leave(self, taker: str) -> int | None:
+        """A taker's turn is over; the trial that it had taken."""
+        return await self.roster.leave(taker)
 
     async def progress(self) -> tuple[Place, dict, list[str]]:
         """A sign of life, as a stage actor gives it: where this process is."""
         return here(), {}, []
 
     async def snapshot(self) -> dict:
-        """Hits and misses per stage, which stages each client waits for, whose settings are known, how many actors there
+        """Hits and misses per stage, which stages each client waits for, which trials were posted, how many actors there
         are for each stage, and what the store has had to say since the last call.
         """
         wanted = Counter((flight.client, flight.stage) for flight in self.flights.values()) + self.asking
         clients: dict[str, dict[str, int]] = {}
         for (client, stage), count in wanted.items():
             clients.setdefault(client, {})[stage] = count
-        posted = [number for number, settings in self.posted.items() if settings.done()]
         counts = {"hits": dict(self.hits), "misses": dict(self.misses)}
         serving = {stage: len(actors) for stage, actors in self.routes.serving.items()}
-        return counts | {"clients": clients, "posted": posted, "serving": serving, "notices": self.store.heard()}
+        counts |= {"clients": clients, "posted": self.roster.known, "serving": serving}
+        return counts | {"notices": self.store.heard()}

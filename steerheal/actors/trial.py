@@ -28,14 +28,17 @@ class Shared:
 
 
 def trial_function(config: dict[str, Any], store: Any, shared: Shared) -> None:
-    """Run a trial to its end, whatever that is: every failure but the loss of the cluster or of the store is a
-    recorded outcome.
-
-    `config`: {"trial": number}; its settings come when the search has proposed them.
+    """Take a trial and run it to its end, whatever that is: every failure but the loss of the cluster or of the store is
+    a recorded outcome. `config` has nothing to say: which trial it is is decided when the process is there.
     """
-    stages = RayStages(store, client=f"trial {config['trial']}")
     try:
-        trial = TrialConfig.model_validate_json(settings_of(config["trial"], store))
+        number, settings = take(store, tune.get_context().get_trial_id())
+    except ClusterLost:
+        return
+    tell(began=number)
+    stages = RayStages(store, client=f"trial {number}")
+    try:
+        trial = TrialConfig.model_validate_json(settings)
         summary = run_trial(trial, shared.data, shared.model, stages, lambda record: tell(record=record))
         outcome = {"summary": {name: value for name, value in summary.items() if name != "records"}}
     except (ClusterLost, StoreAway) as lost:
@@ -48,11 +51,13 @@ def trial_function(config: dict[str, Any], store: Any, shared: Shared) -> None:
     tell(outcome=outcome)
 
 
-def settings_of(number: int, store: Any) -> str:
-    """A trial's TrialConfig as JSON; waits until it is known."""
+def take(store: Any, taker: str) -> tuple[int, str]:
+    """A trial's number and its TrialConfig as JSON; waits until there is one to run."""
     while True:
         try:
-            return ray.get(store.settings.remote(number))
+            if taken := ray.get(store.take.remote(taker)):
+                return taken
+            raise ClusterLost("this turn was given up")
         except ActorDiedError:
             raise ClusterLost("the store's process is gone and does not come back") from None
         except RayActorError:

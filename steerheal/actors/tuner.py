@@ -1,9 +1,9 @@
 """Ray Tune around a sweep: its trials are Tune trials, its stopping and searching are the sweep's own.
 
 Tune keeps no state that a later run needs (the records, the study and the stage store do), so it works in a
-temporary folder beside them, which goes with it. Tune is given trials by number, ahead of time, so that a process that
-has finished one takes the next; what a trial's settings are it learns through the store actor, once the search has
-proposed them. Where CPUs do not count out how many trials run, in a cluster that is joined, none are given ahead.
+temporary folder beside them, which goes with it. A trial of Tune's is a turn of a process, in which it takes the next of
+the sweep's trials that were proposed (`roster`); Tune is given turns ahead of time, so that it keeps its processes.
+Where CPUs do not count out how many trials run, in a cluster that is joined, none are given ahead.
 """
 
 import json
@@ -11,9 +11,7 @@ import logging
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -50,8 +48,14 @@ class Course(Protocol):
     def heard(self, number: int, message: dict) -> None:
         """A trial reports."""
 
+    def in_line(self, number: int) -> str:
+        """A trial's process has died: its settings, to begin it again."""
+
     def ended(self, number: int, error: bool) -> None:
-        """A trial's Tune trial has ended."""
+        """A trial has ended; `error`: its process died, and it is not begun again."""
+
+    def stop(self, reason: str) -> None:
+        """It cannot go on."""
 
 
 class Outside:
@@ -65,47 +69,63 @@ class Outside:
 
 
 class CourseSearcher(Outside, Searcher):
-    """Tune's side of a `Course`. `post(number, settings)` tells the trials their settings; Tune is given at most `most`
-    trials at once.
+    """Tune's side of a `Course`. `roster.post` puts a trial in line, `roster.leave` says which one a turn had taken;
+    Tune is given at most `most` turns at once.
     """
 
-    def __init__(self, course: Course, post: Callable[[int, str], Any], most: int):
+    def __init__(self, course: Course, roster: Any, most: int):
         super().__init__()
-        self.course, self.post, self.most = course, post, most
-        self.left = course.unfinished()
-        self.numbers: dict[str, int] = {}
-        self.deaths: Counter[int] = Counter()
+        self.course, self.roster, self.most = course, roster, most
+        self.left = set(course.unfinished())
+        self.turns: dict[str, int | None] = {}
+        self.deaths: Counter[int | None] = Counter()
         self._post_ready()
 
     def _post_ready(self) -> None:
         for number, settings in self.course.ready():
-            self.post(number, settings)
+            self.roster.post(number, settings)
 
     def suggest(self, trial_id: str) -> dict | str | None:
-        """The next trial: its number."""
-        if self.course.stopping or not (self.left or self.numbers):
+        """Another turn, as long as there are trials for it."""
+        if self.course.stopping or not self.left:
             return Searcher.FINISHED
-        if not self.left or len(self.numbers) >= self.most:
+        if len(self.turns) >= min(self.most, len(self.left)):
             return None
-        self.numbers[trial_id] = self.left.pop(0)
-        return {"trial": self.numbers[trial_id]}
+        self.turns[trial_id] = None
+        return {"turn": trial_id}
 
     def on_trial_result(self, trial_id: str, result: dict) -> None:
-        """A message from a trial's process."""
-        if PAYLOAD in result:
-            self.course.heard(self.numbers[trial_id], json.loads(result[PAYLOAD]))
+        """A message from a trial's process. The first says which trial it has taken; of two that run the same one, since
+        the store actor died when it was taken, the second is not listened to.
+        """
+        if PAYLOAD not in result:
+            return
+        message = json.loads(result[PAYLOAD])
+        if "began" in message:
+            number = message["began"]
+            self.turns[trial_id] = number if number in self.left - {*self.turns.values()} else None
+        if (number := self.turns[trial_id]) is not None:
+            self.course.heard(number, message)
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
-        """The end of a trial, good or bad; one whose process has died is begun again."""
-        number = self.numbers.pop(trial_id, None)
+        """The end of a turn, good or bad; a trial whose process has died is begun again."""
+        if trial_id not in self.turns:
+            return
+        taken = self.roster.leave(trial_id)
+        number = self.turns.pop(trial_id)
+        if number is None and taken in self.left - {*self.turns.values()}:
+            number = taken
+        self.deaths[number] += error or number is None
+        again = error and self.deaths[number] <= MAX_DEATHS and not self.course.stopping
         if number is None:
-            return
-        self.deaths[number] += error
-        if error and self.deaths[number] <= MAX_DEATHS and not self.course.stopping:
-            self.left.insert(0, number)
-            return
-        self.course.ended(number, error)
-        self._post_ready()
+            if self.deaths[None] > MAX_DEATHS:
+                self.course.stop("the trials' processes die before they begin; see what Ray logged")
+        elif again:
+            self.roster.post(number, self.course.in_line(number))
+        else:
+            self.left.discard(number)
+            self.course.ended(number, error)
+            self._post_ready()
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: the study is in its own storage."""
@@ -128,12 +148,22 @@ class CourseStopper(Outside, tune.Stopper):
         return self.course.stopping
 
 
-def _post(store: Any, number: int, settings: str) -> None:
-    """Wait until the settings have arrived: a trial that runs again must not find those of its first run. A
-    store actor that is away has forgotten them, and is reminded when it is back.
-    """
-    with suppress(RayActorError):
-        ray.get(store.post.remote(number, settings))
+class RosterOf:
+    """The roster in the store actor. What one that is away has forgotten, it is told again when it is back."""
+
+    def __init__(self, store: Any):
+        self.store = store
+
+    def post(self, number: int, settings: str) -> None:
+        """Put a trial in line."""
+        with suppress(RayActorError):
+            ray.get(self.store.post.remote(number, settings))
+
+    def leave(self, taker: str) -> int | None:
+        """The trial that a turn which is over had taken, if that is known."""
+        with suppress(RayActorError):
+            return ray.get(self.store.leave.remote(taker))
+        return None
 
 
 def run(course: Course, store: Any, shared: Any, concurrent: int, folder: Path) -> None:
@@ -143,7 +173,7 @@ def run(course: Course, store: Any, shared: Any, concurrent: int, folder: Path) 
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(concurrent)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     logging.getLogger("ray.train").setLevel(logging.CRITICAL)
-    searcher = CourseSearcher(course, partial(_post, store), concurrent if joined() else 2 * concurrent)
+    searcher = CourseSearcher(course, RosterOf(store), concurrent if joined() else 2 * concurrent)
     trainable = tune.with_resources(
         tune.with_parameters(trial_function, store=store, shared=shared), {"cpu": trial_cpus()}
     )
