@@ -108,10 +108,16 @@ def test_a_process_that_dies_in_line_costs_no_trial_anything(searcher, course, r
 
 
 def test_processes_that_all_die_in_line_stop_the_sweep(searcher, course):
-    for death in range(MAX_DEATHS + 1):
-        assert not course.stopping
-        searcher.suggest(f"{death}")
-        searcher.on_trial_complete(f"{death}", error=True)
+    def die(times):
+        for death in range(times):
+            assert not course.stopping
+            searcher.suggest(f"{death}")
+            searcher.on_trial_complete(f"{death}", error=True)
+
+    die(2 * MAX_DEATHS)
+    searcher.suggest("a")
+    says(searcher, "a", began=0)
+    die(2 * MAX_DEATHS + 1)
     assert "die before they begin" in course.stopping
 
 

@@ -70,7 +70,8 @@ class Outside:
 
 class CourseSearcher(Outside, Searcher):
     """Tune's side of a `Course`. `roster.post` puts a trial in line, `roster.leave` says which one a turn had taken;
-    Tune is given at most `most` turns at once.
+    Tune is given at most `most` turns at once. Deaths that cost no trial anything count for nobody (None) until one
+    begins.
     """
 
     def __init__(self, course: Course, roster: Any, most: int):
@@ -104,6 +105,7 @@ class CourseSearcher(Outside, Searcher):
         if "began" in message:
             number = message["began"]
             self.turns[trial_id] = number if number in self.left - {*self.turns.values()} else None
+            self.deaths[None] = 0
         if (number := self.turns[trial_id]) is not None:
             self.course.heard(number, message)
 
@@ -118,7 +120,7 @@ class CourseSearcher(Outside, Searcher):
         self.deaths[number] += error or number is None
         again = error and self.deaths[number] <= MAX_DEATHS and not self.course.stopping
         if number is None:
-            if self.deaths[None] > MAX_DEATHS:
+            if self.deaths[None] > MAX_DEATHS * self.most:
                 self.course.stop("the trials' processes die before they begin; see what Ray logged")
         elif again:
             self.roster.post(number, self.course.in_line(number))
