@@ -8,7 +8,7 @@ from analysis.figures.gates import drops
 from analysis.figures.healing import healing
 from analysis.figures.ladder import ladder
 from analysis.figures.rounds import trajectories
-from analysis.figures.theme import Figure, close, save
+from analysis.figures.theme import Figure, save
 from analysis.figures.trade import trait_coherence
 from analysis.load import Sweep, read_sweep
 
@@ -41,6 +41,4 @@ def write_plots(folder: Path) -> list[Path]:
     families = usual | (OWN[sweep.experiment](sweep) if sweep.experiment in OWN else {})
     kept = (*usual, sweep.experiment)
     figures = [figure for name in kept for figure in families.get(name, ()) if figure]
-    written = [path for figure in figures for path in save(figure, folder / PLOTS, ["png"])]
-    close(figures)
-    return written
+    return [path for figure in figures for path in save(figure, folder / PLOTS, ["png"])]

@@ -47,7 +47,7 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
     """The page's path."""
     sweep = read_sweep(folder)
     # matplotlib takes a second to import, which a refusal need not wait for.
-    from analysis.figures.theme import close, save
+    from analysis.figures.theme import save
     from analysis.page import page
     from analysis.plots import PLOTS, all_figures
 
@@ -60,7 +60,6 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
         write_text(out, page(sweep, families))
     except OSError as error:
         raise UserError(f"{error.filename or out}: cannot be written ({error.strerror}); check --out") from None
-    close(figures)
     return out
 
 

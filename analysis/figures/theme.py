@@ -80,9 +80,10 @@ class Figure:
 
 
 def panel() -> tuple[plt.Figure, plt.Axes]:
-    """An empty figure of the usual size."""
+    """An empty figure of the usual size. pyplot would keep it for ever."""
     seaborn.set_theme(style="ticks", rc=STYLE)
-    return plt.subplots(figsize=SIZE, layout="constrained")
+    drawn = plt.Figure(figsize=SIZE, layout="constrained")
+    return drawn, drawn.subplots()
 
 
 def colour(reg: str) -> str:
@@ -164,9 +165,3 @@ def inline(figure: Figure) -> Html:
     label = f"{figure.shows} {figure.reading}"
     drawing = tag("div", raw(text), role="img", aria_label=label, class_="drawing")
     return tag("figure", drawing, tag("figcaption", tag("b", figure.shows), " ", figure.reading))
-
-
-def close(figures: Sequence[Figure]) -> None:
-    """Give the memory back."""
-    for figure in figures:
-        plt.close(figure.drawn)
