@@ -209,7 +209,14 @@ class _polling:
             self.sweep.display.update(now["clients"], now["computing"])
             self.sweep.display.worry(now["worries"])
             self.cluster.post_again(self.sweep.untaken(), now["posted"])
+            self._tables()
+
+    def _tables(self) -> None:
+        """The views of what is written already: what goes wrong with them costs a line each time, not the sweep."""
+        try:
             self.sweep.tables(self.sweep.folder.refresh_tables)
+        except Exception as error:
+            self.sweep.display.say(f"no tables: {type(error).__name__}: {error}")
 
 
 def _adapters(sweep: Sweep, folder: RunFolder, export: Export | None) -> list[Exported]:

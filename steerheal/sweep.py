@@ -107,7 +107,8 @@ class Sweep:
 
     def untaken(self) -> dict[int, str]:
         """The settings of the trials that wait for a process; called on a thread, too."""
-        return {number: self.settings[number] for number in tuple(self.waiting) if number in self.settings}
+        known = {number: self.settings.get(number) for number in tuple(self.waiting)}
+        return {number: settings for number, settings in known.items() if settings}
 
     def heard(self, number: int, message: Mapping[str, Any]) -> None:
         """That a process has begun the trial, a round's record, or the outcome. A trial begun again repeats its first
@@ -133,7 +134,7 @@ class Sweep:
         outcome = self.outcomes.pop(number, None)
         self.settings.pop(number, None)
         self.waiting.discard(number)
-        if outcome is None and error:
+        if outcome is None and error and not self.stopping:
             outcome = {"failure": "its process died repeatedly"}
         if outcome is None or "lost" in outcome:
             if outcome and not self.stopping:

@@ -67,6 +67,16 @@ def test_who_died_in_line_takes_nothing_with_it():
     assert run(scene) == (None, (1, "one"), None)
 
 
+def test_what_was_posted_last_counts_and_a_turn_says_twice_what_it_had_taken():
+    async def scene(roster):
+        await roster.post(3, "stale")
+        await roster.post(3, "new")
+        taken = await roster.take("a")
+        return taken, await roster.leave("a"), await roster.leave("a"), roster.known
+
+    assert run(scene) == ((3, "new"), 3, 3, set())
+
+
 def test_a_trial_of_a_race_is_taken_again_with_its_new_settings():
     async def scene(roster):
         await roster.post(3, "first heat")

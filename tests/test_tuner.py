@@ -132,6 +132,23 @@ def test_of_two_processes_with_the_same_trial_one_counts(searcher, course):
     assert course.said == [(0, {"began": 0}), (0, {"record": 2})] and course.over == [(0, False)]
 
 
+def test_what_nobody_was_heard_of_is_begun_again(searcher, course, roster):
+    """Of two processes with one trial the one that was listened to has died, the other's end says nothing."""
+    for name in "ab":
+        searcher.suggest(name)
+        says(searcher, name, began=0)
+    roster.taken["b"] = 0
+    searcher.on_trial_complete("a", error=True)
+    searcher.on_trial_complete("b")
+    assert course.over == [] and roster.posted == [(0, "settings 0")] * 2
+
+
+def test_a_store_that_is_gone_for_good_stops_the_sweep(searcher, course):
+    searcher.suggest("a")
+    says(searcher, "a", away="the store's process is gone")
+    assert course.stopping == "the store's process is gone"
+
+
 def test_a_sweep_that_stops_begins_nothing_again(searcher, course, roster):
     searcher.suggest("a")
     says(searcher, "a", began=0)

@@ -13,7 +13,7 @@ class Roster:
     def __init__(self) -> None:
         self.waiting: dict[int, str] = {}
         self.taken: dict[str, tuple[int, str]] = {}
-        self.gone: set[str] = set()
+        self.gone: dict[str, int | None] = {}
         self.change = asyncio.Condition()
 
     @property
@@ -22,9 +22,9 @@ class Roster:
         return {*self.waiting, *(number for number, _ in self.taken.values())}
 
     async def post(self, number: int, settings: str) -> None:
-        """A trial (its settings as JSON) may be taken; one that is taken already is not posted again."""
+        """A trial (its settings as JSON) may be taken, with its last settings; one that is taken is not posted again."""
         async with self.change:
-            if number not in self.known:
+            if number not in {taken for taken, _ in self.taken.values()}:
                 self.waiting[number] = settings
                 self.change.notify_all()
 
@@ -40,9 +40,9 @@ class Roster:
             return self.taken[taker]
 
     async def leave(self, taker: str) -> int | None:
-        """A turn is over, perhaps without a word. The trial that it had taken."""
+        """A turn is over, perhaps without a word. The trial that it had taken; the same when asked again."""
         async with self.change:
-            self.gone.add(taker)
-            self.change.notify_all()
-            number, _ = self.taken.pop(taker, (None, ""))
-            return number
+            if taker not in self.gone:
+                self.gone[taker], _ = self.taken.pop(taker, (None, ""))
+                self.change.notify_all()
+            return self.gone[taker]

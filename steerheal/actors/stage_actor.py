@@ -25,6 +25,8 @@ from steerheal.store import Store
 
 # So many deaths in a row, with no job finished in between, are no single job's fault.
 MOST_DEATHS = 10
+# Jobs that need no adapter of their own fill a batch up to so many times `pack`.
+MOST_JOBS = 4
 # A batch starts when no request has come for this long, or for this share of what the stage's last batch took: one that
 # a job missed by a moment is as long again. After so many times that it starts in any case.
 LINGER_SECONDS = 0.25
@@ -182,7 +184,7 @@ class StageActor:
                 queue.remove(waiting)
                 return [waiting]
         batch, room = [], self.pack
-        while queue and (room := room - queue[0].job.adapters) >= 0:
+        while queue and len(batch) < MOST_JOBS * self.pack and (room := room - queue[0].job.adapters) >= 0:
             batch.append(queue.popleft())
         return batch
 

@@ -33,7 +33,8 @@ def trial_function(config: dict[str, Any], store: Any, shared: Shared) -> None:
     """
     try:
         number, settings = take(store, tune.get_context().get_trial_id())
-    except ClusterLost:
+    except ClusterLost as lost:
+        tell(away=str(lost))
         return
     tell(began=number)
     stages = RayStages(store, client=f"trial {number}")
@@ -57,7 +58,7 @@ def take(store: Any, taker: str) -> tuple[int, str]:
         try:
             if taken := ray.get(store.take.remote(taker)):
                 return taken
-            raise ClusterLost("this turn was given up")
+            raise ClusterLost(f"the turn {taker} is over before it began")
         except ActorDiedError:
             raise ClusterLost("the store's process is gone and does not come back") from None
         except RayActorError:

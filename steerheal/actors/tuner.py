@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import tempfile
+import time
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any, Protocol
 
 import ray
 from ray import tune
-from ray.exceptions import RayActorError
+from ray.exceptions import ActorDiedError, RayActorError
 from ray.tune.execution import class_cache
 from ray.tune.search import Searcher
 
@@ -102,6 +103,8 @@ class CourseSearcher(Outside, Searcher):
         if PAYLOAD not in result:
             return
         message = json.loads(result[PAYLOAD])
+        if "away" in message:
+            self.course.stop(message["away"])
         if "began" in message:
             number = message["began"]
             self.turns[trial_id] = number if number in self.left - {*self.turns.values()} else None
@@ -115,10 +118,11 @@ class CourseSearcher(Outside, Searcher):
             return
         taken = self.roster.leave(trial_id)
         number = self.turns.pop(trial_id)
-        if number is None and taken in self.left - {*self.turns.values()}:
+        unheard = number is None
+        if unheard and taken in self.left - {*self.turns.values()}:
             number = taken
-        self.deaths[number] += error or number is None
-        again = error and self.deaths[number] <= MAX_DEATHS and not self.course.stopping
+        self.deaths[number] += error or unheard
+        again = (error or unheard) and self.deaths[number] <= MAX_DEATHS and not self.course.stopping
         if number is None:
             if self.deaths[None] > MAX_DEATHS * self.most:
                 self.course.stop("the trials' processes die before they begin; see what Ray logged")
@@ -153,8 +157,8 @@ class CourseStopper(Outside, tune.Stopper):
 class RosterOf:
     """The roster in the store actor. What one that is away has forgotten, it is told again when it is back."""
 
-    def __init__(self, store: Any):
-        self.store = store
+    def __init__(self, store: Any, course: Course):
+        self.store, self.course = store, course
 
     def post(self, number: int, settings: str) -> None:
         """Put a trial in line."""
@@ -162,9 +166,16 @@ class RosterOf:
             ray.get(self.store.post.remote(number, settings))
 
     def leave(self, taker: str) -> int | None:
-        """The trial that a turn which is over had taken, if that is known."""
-        with suppress(RayActorError):
-            return ray.get(self.store.leave.remote(taker))
+        """The trial that a turn which is over had taken, if that is known. Asked until there is an answer: a turn that
+        the roster does not know to be over keeps its trial.
+        """
+        while not self.course.stopping:
+            try:
+                return ray.get(self.store.leave.remote(taker))
+            except ActorDiedError:
+                break
+            except RayActorError:
+                time.sleep(1.0)
         return None
 
 
@@ -175,7 +186,7 @@ def run(course: Course, store: Any, shared: Any, concurrent: int, folder: Path) 
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(concurrent)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     logging.getLogger("ray.train").setLevel(logging.CRITICAL)
-    searcher = CourseSearcher(course, RosterOf(store), concurrent if joined() else 2 * concurrent)
+    searcher = CourseSearcher(course, RosterOf(store, course), concurrent if joined() else 2 * concurrent)
     trainable = tune.with_resources(
         tune.with_parameters(trial_function, store=store, shared=shared), {"cpu": trial_cpus()}
     )

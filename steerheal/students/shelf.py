@@ -18,7 +18,7 @@ class Shelf:
     """
 
     def __init__(self, make: Callable[[tuple[str, ...], Any], Student], room: int):
-        self.make, self.room = make, room
+        self.make, self.room, self.full = make, room, 0
         self.kept: OrderedDict[Hashable, Student] = OrderedDict()
 
     def __call__(self, history: tuple[str, ...], bands: Any = None) -> Student:
@@ -27,8 +27,9 @@ class Shelf:
             self.kept.move_to_end(key)
             return self.kept[key]
         student = self.kept[key] = self.make(history, bands)
-        while len(self.kept) > 1 and sum(map(size, self.kept.values())) > self.room:
-            self.kept.popitem(last=False)
+        self.full += size(student)
+        while len(self.kept) > 1 and self.full > self.room:
+            self.full -= size(self.kept.popitem(last=False)[1])
         return student
 
 
