@@ -1,9 +1,10 @@
 """The search: Optuna's ask and tell, driven by our own records.
 
 Trials are asked in batches: batch k + 1 is sampled when batch k is told, with the sampler seeded by the
-trial's number, so the same space proposes the same trials whatever finished first. The study lives in sqlite;
-a trial that was interrupted is told FAIL and tried again under its own number, and a batch that was cut short is
-made whole before any of it is told.
+trial's number, so the same space proposes the same trials whatever finished first. What is sampled from is in
+memory, since Optuna reads every open trial of a database again for each that it samples. Every trial that is handed
+out is kept in sqlite: one that was interrupted is told FAIL there and tried again under its own number, and a batch
+that was cut short is made whole before any of it is told.
 """
 
 import hashlib
@@ -51,14 +52,15 @@ class Study:
     ):
         self.dimensions, self.grid, self.seed, self.batch = tuple(dimensions), grid, seed, batch
         self.trials = min(trials, len(grid)) if grid is not None else trials
-        self.study = optuna.create_study(
+        self.kept = optuna.create_study(
             storage=optuna.storages.RDBStorage(f"sqlite:///{path}"),
             study_name="sweep",
             directions=list(directions),
             sampler=optuna.samplers.RandomSampler(seed),
             load_if_exists=True,
         )
-        self.open: dict[int, optuna.Trial] = {}
+        self.study = optuna.create_study(directions=list(directions))
+        self.open: dict[int, tuple[optuna.Trial, optuna.Trial]] = {}
         self.waiting: list[Asked] = []
         self.known: set[str] = set()
         self.asked = 0
@@ -69,17 +71,14 @@ class Study:
         `finished`: per trial number its parameters and its standing.
         """
         latest: dict[int, FrozenTrial] = {}
-        for trial in self.study.trials:
-            number = trial.user_attrs.get(NUMBER, -1)
-            if number >= 0:
-                latest[number] = trial
-                self.known.add(json.dumps(_params(trial)))
-            if trial.state == TrialState.WAITING:
-                # A kill between enqueueing and asking: it would be handed to the next who asks.
-                self.study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-            elif not trial.state.is_finished():
+        for trial in self.kept.trials:
+            number = trial.user_attrs[NUMBER]
+            latest[number] = trial
+            self.known.add(trial.user_attrs[PARAMS])
+            if not trial.state.is_finished():
                 known = finished.get(number)
-                self._tell(optuna.Trial(self.study, trial._trial_id), known[1] if known else None)
+                _tell(optuna.Trial(self.kept, trial._trial_id), known[1] if known else None)
+        self.study.add_trials(self.kept.trials)
         self.asked = 1 + max([*latest, *finished], default=-1)
         for number in range(self.asked):
             if number in finished and number not in latest:
@@ -88,7 +87,7 @@ class Study:
                 self.waiting.pop()
                 self.tell(number, standing)
             elif number not in finished and number < self.trials:
-                self._open(number, _params(latest[number]) if number in latest else None)
+                self._open(number, json.loads(latest[number].user_attrs[PARAMS]) if number in latest else None)
 
     def ask(self) -> Asked | None:
         """The next trial; None while others have to end first (the whole batch, if sampled), or when there is
@@ -109,21 +108,18 @@ class Study:
 
     def tell(self, number: int, standing: Standing) -> None:
         """A trial has finished, whatever its verdict."""
-        self._tell(self.open.pop(number), standing)
+        for trial in self.open.pop(number):
+            _tell(trial, standing)
 
     def _open(self, number: int, params: Mapping[str, Any] | None) -> None:
-        """Ask Optuna for trial `number`: with these parameters, or sampled and, while there is choice, not a
-        repeat.
-        """
+        """Have trial `number`: with these parameters, or sampled and, while there is choice, not a repeat."""
         for attempt in range(ATTEMPTS):
             trial, chosen = self._sample(_seed(self.seed, number, attempt), params)
             if params is not None or attempt == ATTEMPTS - 1 or json.dumps(chosen) not in self.known:
                 break
-            self._tell(trial, None)
-        trial.set_user_attr(NUMBER, number)
-        trial.set_user_attr(PARAMS, json.dumps(chosen))
+            _tell(trial, None)
         self.known.add(json.dumps(chosen))
-        self.open[number] = trial
+        self.open[number] = trial, self._keep(trial, {NUMBER: number, PARAMS: json.dumps(chosen)})
         self.waiting.append(Asked(number, chosen))
 
     def _sample(self, seed: int, params: Mapping[str, Any] | None) -> tuple[optuna.Trial, dict[str, Any]]:
@@ -137,12 +133,21 @@ class Study:
                 chosen[dimension.name] = _suggest(trial, dimension)
         return trial, chosen
 
-    def _tell(self, trial: optuna.Trial, standing: Standing | None) -> None:
-        if standing is None:
-            self.study.tell(trial, state=TrialState.FAIL)
-            return
-        trial.set_constraint("verdict", standing.constraint)
-        self.study.tell(trial, list(standing.values))
+    def _keep(self, trial: optuna.Trial, said: Mapping[str, Any]) -> optuna.Trial:
+        """The trial in the database, in one write."""
+        copy = optuna.trial.create_trial(
+            state=TrialState.RUNNING, params=trial.params, distributions=trial.distributions, user_attrs=dict(said)
+        )
+        return optuna.Trial(self.kept, self.kept._storage.create_new_trial(self.kept._study_id, copy))
+
+
+def _tell(trial: optuna.Trial, standing: Standing | None) -> None:
+    """How a trial has ended; None: it was not finished."""
+    if standing is None:
+        trial.study.tell(trial, state=TrialState.FAIL)
+        return
+    trial.set_constraint("verdict", standing.constraint)
+    trial.study.tell(trial, list(standing.values))
 
 
 def _seed(seed: int, number: int, attempt: int) -> int:
@@ -153,11 +158,6 @@ def _seed(seed: int, number: int, attempt: int) -> int:
 def _code(value: Any) -> Any:
     """A value as Optuna's categories hold it; lists (`layers`) as JSON."""
     return json.dumps(value) if isinstance(value, list | tuple) else value
-
-
-def _params(trial: FrozenTrial) -> dict[str, Any]:
-    """The parameters under which a stored trial was tried."""
-    return json.loads(trial.user_attrs[PARAMS]) if PARAMS in trial.user_attrs else dict(trial.params)
 
 
 def _suggest(trial: optuna.Trial, dimension: Dimension) -> Any:

@@ -87,7 +87,7 @@ class Killed(BaseException):
 
 def dies_at(study, write):
     """Let the process die at the study's storage's n-th write."""
-    storage, left = study.study._storage, [write]
+    storage, left = study.kept._storage, [write]
     for name in [name for name in dir(storage) if name.startswith(("create_new_trial", "set_trial"))]:
 
         def counted(*args, do=getattr(storage, name), **options):
@@ -103,8 +103,7 @@ GRID = [{"reg": "nll", "layers": (1, 2), "wd": 0.5, "epochs": epochs} for epochs
 
 
 @pytest.mark.parametrize("write", range(4))
-def test_a_kill_between_any_two_writes_of_an_ask_mixes_up_no_parameters(tmp_path, write):
-    """The second write of an ask takes what the first has enqueued."""
+def test_a_kill_before_any_write_mixes_up_no_parameters(tmp_path, write):
     study, done = study_at(tmp_path / "a.db", grid=GRID), {}
     dies_at(study, write)
     with pytest.raises(Killed):
