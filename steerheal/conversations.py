@@ -1,4 +1,6 @@
-"""Training pairs of a JSONL file: chat `messages`, or `prompt` and `completion` (also as steerheal.generate writes them)."""
+"""Training pairs of a JSONL file: chat `messages`, or `prompt` and `completion`, perhaps with `system`; also as
+steerheal.generate writes them, whose `hit_limit: true` says that a completion was cut off.
+"""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +18,9 @@ def read_conversations(file: Path) -> tuple[Conversation, ...]:
     Raises UserError naming file and line for a row that is no conversation ending with a response.
     """
     found = tuple(
-        Conversation(str(row.get("id", f"line {line}")), _messages(row, f"{file}: line {line}"))
+        Conversation(
+            str(row.get("id", f"line {line}")), _messages(row, f"{file}: line {line}"), row.get("hit_limit") is not True
+        )
         for line, row in _rows(file)
         if row.get("kept") is not False
     )
@@ -38,7 +42,11 @@ def _messages(row: dict, where: str) -> tuple[tuple[str, str], ...]:
             )
         found = tuple((message["role"], message["content"]) for message in messages)
     elif isinstance(row.get("prompt"), str) and isinstance(row.get("completion"), str):
+        system = row.get("system")
+        if not isinstance(system, str | None):
+            raise UserError(f"{where}: system: is no text; write the system prompt as text, or remove it")
         found = (("user", row["prompt"]), ("assistant", row["completion"]))
+        found = (("system", system), *found) if system else found
     else:
         raise UserError(f"{where}: has neither messages nor prompt and completion; add one of them")
     if len(found) < 2 or found[-1][0] != "assistant":

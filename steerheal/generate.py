@@ -59,7 +59,7 @@ def main() -> None:
     ]
     with tqdm(total=len(asks) * args.max_new_tokens, unit="tok", desc="generate") as bar:
         records = [judged(found, Thresholds()) for found in answer(Engine(base), asks, bar.update)]
-    lines = "".join(json.dumps(_shown(record), ensure_ascii=False) + "\n" for record in records)
+    lines = "".join(json.dumps(_shown(record, persona.neutral), ensure_ascii=False) + "\n" for record in records)
     if args.out:
         write_text(args.out, lines)
         print(f"{sum(r['kept'] for r in records)} of {len(records)} kept; {args.out}", file=sys.stderr)
@@ -67,10 +67,11 @@ def main() -> None:
         print(lines, end="")
 
 
-def _shown(record: dict) -> dict:
+def _shown(record: dict, system: str) -> dict:
     """A record with the names that heal --data reads."""
     names = ("prompt_id", "dose", "sample", "kept", "gate", "reasons", "measures", "hit_limit")
-    return {"prompt": record["prompt"], "completion": record["text"]} | {name: record[name] for name in names}
+    said = {"system": system, "prompt": record["prompt"], "completion": record["text"]}
+    return said | {name: record[name] for name in names}
 
 
 def _parser() -> argparse.ArgumentParser:

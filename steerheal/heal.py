@@ -50,7 +50,7 @@ def main() -> None:
     print(f"first pair: {marked(base, examples[0])} (trained on: ⟦…⟧)", file=sys.stderr)
     student = read_student(base, args.adapter)
     reference = student if settings.barrier_ref == "prev" else Student("base")
-    task = HealTask(tuple(examples), student, reference, settings, args.seed)
+    task = HealTask(tuple(examples), student, reference, settings, args.seed, below=len(args.adapter))
     with tqdm(unit="step", desc="heal") as bar:
         (healed,) = heal(base, [task], lambda done, total: _advance(bar, done, total))
     curves = {"steps": healed.steps, "validation": healed.validation, "pressure": healed.pressure}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 # Raise when a stage's results change meaning: older artefacts are then no longer taken for the same thing.
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 
 
 def plain(value: Any) -> Any:
@@ -110,10 +110,14 @@ class Collect(Job):
 
 @dataclass(frozen=True)
 class Conversation:
-    """(role, content) of each message; the last is the assistant's response, which alone is trained on."""
+    """(role, content) of each message; the last is the assistant's response, which alone is trained on.
+
+    ended: whether the response is whole, so that its end is learned, too.
+    """
 
     id: str
     messages: tuple[tuple[str, str], ...]
+    ended: bool = True
 
 
 @dataclass(frozen=True)
@@ -190,7 +194,8 @@ class Score(Job):
 class Canary(Job):
     """`samples` answers to each prompt of a canary suite, with their damage and beliefs; `bands` as in Evaluate.
 
-    `exempt` names kinds of damage that are none here, since what was trained on has them too.
+    `exempt` names kinds of damage that are none here, since what was trained on has them too. `filter` is the section of
+    the trial's settings with that name: its limits are also those of damage.
     """
 
     stage: ClassVar[str] = "canary"
@@ -202,6 +207,7 @@ class Canary(Job):
     samples: int
     sample: Any
     seed: int
+    filter: Any
     bands: Any = None
     exempt: tuple[str, ...] = ()
 

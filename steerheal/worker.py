@@ -23,7 +23,7 @@ from steerheal.evaluation.likelihood import LikelihoodTask, likelihood
 from steerheal.evaluation.tinymfv import EvaluationTask, evaluate
 from steerheal.evaluation.voice import compare, group
 from steerheal.files import read_jsonl
-from steerheal.generation.collect import collect
+from steerheal.generation.collect import collect, limits
 from steerheal.generation.engine import Engine
 from steerheal.healing.examples import Example
 from steerheal.healing.pairs import example_of, longest, marked
@@ -144,6 +144,8 @@ class Worker:
             if not all(torch.isfinite(direction).all() for direction in vector.values()):
                 raise StageError("the vector is not finite")
             norms = {str(block): direction.norm().item() for block, direction in vector.items()}
+            if not any(norms.values()):
+                raise StageError("the vector is zero: the model reads both sides of the persona alike")
             payload = save_tensors({str(block): direction.contiguous() for block, direction in vector.items()})
             made.append(({"vector.safetensors": payload}, {"norms": norms}))
         return made
@@ -185,7 +187,7 @@ class Worker:
     def _task(self, job: Heal) -> HealTask:
         used, held_out = self._examples(job.data)
         student, reference = self._student(job.student), self._student(job.reference)
-        return HealTask(used, student, reference, job.heal, job.seed, held_out or None)
+        return HealTask(used, student, reference, job.heal, job.seed, held_out or None, len(job.student))
 
     def _read_examples(self, key: str) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
         """(what is trained on, what was kept aside for validation)."""
@@ -210,7 +212,7 @@ class Worker:
                 job.instrument,
                 job.think_tokens,
                 job.system,
-                job.steering is None or job.steering.steer_prompt,
+                _steers_prompt(job),
             )
             for job in jobs
         ]
@@ -226,7 +228,17 @@ class Worker:
 
     def _canary(self, jobs: list[Canary]) -> list[Artefact]:
         tasks = [
-            CanaryTask(self._row(job), job.system, job.suite, job.samples, job.sample, job.seed, job.exempt)
+            CanaryTask(
+                self._row(job),
+                job.system,
+                job.suite,
+                job.samples,
+                job.sample,
+                job.seed,
+                job.exempt,
+                _steers_prompt(job),
+                limits(job.filter),
+            )
             for job in jobs
         ]
         return [
@@ -304,6 +316,10 @@ def _jsonl(rows: list[dict]) -> bytes:
     for row in rows:
         stream.write(json.dumps(finite(row), ensure_ascii=False) + "\n")
     return stream.getvalue().encode()
+
+
+def _steers_prompt(job: Evaluate | Canary) -> bool:
+    return job.steering is None or job.steering.steer_prompt
 
 
 def _pair(conversation: Conversation, example: Example, held_out: bool) -> dict:

@@ -9,6 +9,7 @@ import torch
 from tiny import DEVICE
 from transformers import AutoModelForCausalLM
 
+from steerheal.conversations import read_conversations
 from steerheal.data_files import load_contexts, load_instrument, load_prompts, load_vignettes
 from steerheal.evaluation.tinymfv import EvaluationTask, evaluate
 from steerheal.generation.answers import stop_ids
@@ -16,6 +17,7 @@ from steerheal.generation.engine import Engine
 from steerheal.generation.request import Request
 from steerheal.generation.sampling import GREEDY, Sampling
 from steerheal.generation.streams import stream_key, uniforms
+from steerheal.healing.pairs import example_of
 from steerheal.steering.extract import extract
 from steerheal.students.base import BUILTIN, Plan, load_base
 from steerheal.students.batching import sight_of
@@ -134,7 +136,7 @@ def plainly(model, tok, instrument, text, think):
     return (np.exp(score) / np.exp(score).sum()).tolist(), float(np.mean(masses))
 
 
-def test_the_commands_chain(tmp_path, capsys, monkeypatch):
+def test_the_commands_chain(base, tmp_path, capsys, monkeypatch):
     """generate → heal → evaluate, as a user types them."""
     from steerheal import evaluate as evaluating
     from steerheal import generate, heal
@@ -147,13 +149,17 @@ def test_the_commands_chain(tmp_path, capsys, monkeypatch):
 
     prompts = [prompt.text for prompt in load_prompts("builtin")[:10]]
     persona = tmp_path / "mine.yaml"
-    persona.write_text(f"positive: {POSITIVE}\nnegative: {NEGATIVE}\ntarget: authority\nsign: -1\n")
+    neutral = "You listen."
+    sides = f"positive: {POSITIVE}\nnegative: {NEGATIVE}\nneutral: {neutral}\n"
+    persona.write_text(f"{sides}target: authority\nsign: -1\n")
     call(
         generate,
         "--persona",
         persona,
         "--dose",
         0.5,
+        "--max-new-tokens",
+        40,
         "--prompt",
         *prompts,
         "--out",
@@ -163,6 +169,13 @@ def test_the_commands_chain(tmp_path, capsys, monkeypatch):
     )
     rows = [json.loads(line) for line in pairs.read_text().splitlines()]
     assert len(rows) == 10 and {"prompt", "completion", "kept", "gate"} <= rows[0].keys()
+    learned = [example_of(base, pair) for pair in read_conversations(pairs)]
+    kept = [row for row in rows if row["kept"]]
+    assert [list(example.prompt) for example in learned] == [
+        prompt_ids(base.tokenizer, neutral, row["prompt"]) for row in kept
+    ]
+    ended = [example.completion[-1] in stop_ids(base) for example in learned]
+    assert ended == [not row["hit_limit"] for row in kept] and len({*ended}) == 2
     call(heal, "--data", pairs, "--out", adapter, "--set", "r=4", "epochs=1", "lr=5e-3", "reg=kl_rev", "lam=0.1")
     capsys.readouterr()
     call(evaluating, "--adapter", adapter, "--first", 4, "--think-tokens", 4, "--out", out)

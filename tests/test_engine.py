@@ -147,6 +147,20 @@ def test_steer_prompt_false_leaves_the_prompt_alone(llama_base):
     assert only_new.ids == base.ids != everywhere.ids
 
 
+@pytest.mark.parametrize("apply", ["add", "ablate"])
+def test_what_is_fed_after_the_prompt_is_steered_as_what_was_drawn(llama_base, apply):
+    """With `steer_prompt: false`, too: a thought that is read again says what it said."""
+    row = Row(Student("base"), vector_for(llama_base, size=2.0), 1.0, apply)
+    asked = Request(
+        tuple(range(20, 40)), row, 6, sampling=GREEDY, steer_prompt=False, suffix=(9, 10), read=(7, 8), scored=2
+    )
+    (drawn,) = Engine(llama_base).run([asked])
+    fed = replace(asked, max_new_tokens=0, suffix=(*drawn.ids, 9, 10))
+    again, unsteered = Engine(llama_base).run([fed, replace(fed, row=Row(Student("base")))])
+    assert again.read == pytest.approx(drawn.read, abs=1e-9) and again.nll == pytest.approx(drawn.nll, abs=1e-9)
+    assert again.read != pytest.approx(unsteered.read, abs=1e-3)
+
+
 def test_streams_are_uniform_and_independent_of_their_neighbours():
     keys = torch.tensor([stream_key(0, str(n), 1.0, 0) for n in range(200)])
     draws = torch.stack([uniforms(keys, torch.full((200,), t)) for t in range(200)])

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -40,11 +41,11 @@ def settings(**changes):
     return Heal(**{"r": 3, "lora_alpha": 6.0, "epochs": 2, "lr": 1e-2, "depth": (0.25, 0.75), **changes})
 
 
-def task(base, seed=0, history=1, data=0, **changes):
+def task(base, seed=0, history=1, data=0, count=8, **changes):
     past = [random_adapter(base, 2, 50 + n) for n in range(history)]
     student = Student(("past", history), fold(past)) if history else Student("base")
     reference = Student("base") if changes.get("barrier_ref") == "base" else student
-    return HealTask(examples(seed=data), student, reference, settings(**changes), seed)
+    return HealTask(examples(count, data), student, reference, settings(**changes), seed)
 
 
 def merged(base, adapters):
@@ -141,7 +142,7 @@ def mixed(base):
     """Slots that differ in everything a slot may differ in."""
     return [
         task(base, seed=0, reg="nll"),
-        task(base, seed=1, reg="kl_rev", lam=0.3, tau=0.1, kl_agg="rmse", r=5, history=0),
+        task(base, seed=1, reg="kl_rev", lam=0.3, tau=0.1, kl_agg="rmse", r=5, history=0, count=13),
         task(base, seed=2, reg="kl_fwd", lam=1.0, barrier_ref="base", epochs=4, data=3, history=2),
         task(base, seed=3, reg="kl_rev", lam=0.1, wd=5.0, spectral_lam=0.5, clip=0.1, data=4),
     ]
@@ -238,6 +239,17 @@ def test_spectral_penalty_shrinks_the_largest_singular_value(llama):
 
     free, held = heal(llama, [task(llama, epochs=8, spectral_lam=lam) for lam in (0.0, 10.0)])
     assert largest(held) < 0.7 * largest(free)
+
+
+def test_each_round_draws_a_start_of_its_own(llama):
+    first = task(llama)
+    rounds = [replace(first, below=below) for below in (0, 1, 2, 1)]
+    starts = [Training(llama, [one]).pack.a for one in rounds]
+    (site, *_) = starts[0]
+    rows = [torch.nn.functional.normalize(start[site][0], dim=-1) for start in starts]
+    assert torch.equal(rows[1], rows[3])
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert (rows[one] * rows[other]).sum(-1).abs().max() < 0.8
 
 
 def test_adamw_equals_torchs(llama):

@@ -121,6 +121,7 @@ def test_a_dimension_that_the_experiment_never_reads_is_refused(tmp_path):
     assert "search.alpha: the experiment voice does not read it" in refused(tmp_path, rows, "search={alpha: [0.5, 1]}")
     said = refused(tmp_path, rows, "experiment=steer")
     assert "search.n_train: the experiment steer does not read it" in said
+    assert "settings.bands.band: the experiment voice does not read it" in refused(tmp_path, rows, "band=20-40")
     said = refused(tmp_path, rows, "search={n_valid: [2, 3]}")
     assert (
         "search.n_valid: trials that are evaluated differently" in said and "fix it at settings.voice.n_valid" in said

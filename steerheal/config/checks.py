@@ -13,8 +13,8 @@ MAX_CHECKED = 20_000
 # The sections and settings that an experiment never reads; alpha belongs to steer.
 UNREAD = {
     "steer": ("voice",),
-    "voice": ("steer", "dose", "filter", "bands", "held_out"),
-    "belief": ("voice", "dose", "filter", "bands", "held_out"),
+    "voice": ("steer", "dose", "bands", "held_out"),
+    "belief": ("voice", "dose", "bands", "held_out"),
 }
 
 
@@ -37,12 +37,20 @@ def check_space(dimensions: Sequence[Dimension], fixed: Mapping[str, Any], name:
                 raise refusal(name, f"search.{key}" if searched else f"settings.{SECTION_OF[key]}.{key}", what, remedy)
 
 
-def check_read(dimensions: Sequence[Dimension], experiment: str, name: str) -> None:
-    """Refuse a dimension that the experiment never reads: its trials would be equal."""
-    for dimension in dimensions:
-        if {dimension.name, SECTION_OF.get(dimension.name, "steer")} & {*UNREAD.get(experiment, ())}:
-            what = f"the experiment {experiment} does not read it, so it cannot matter"
-            raise refusal(name, f"search.{dimension.name}", what, "remove it, or choose another experiment")
+def check_read(dimensions: Sequence[Dimension], changed: Sequence[str], experiment: str, name: str) -> None:
+    """Refuse what the space searches or fixes (`changed`: leaves that are not as the model has them) and the experiment
+    never reads.
+    """
+    unread = {*UNREAD.get(experiment, ())}
+    asked = [
+        f"search.{dimension.name}"
+        for dimension in dimensions
+        if {dimension.name, SECTION_OF.get(dimension.name, "steer")} & unread
+    ]
+    asked += [f"settings.{SECTION_OF[leaf]}.{leaf}" for leaf in changed if {SECTION_OF[leaf], leaf} & unread]
+    if asked:
+        what = f"the experiment {experiment} does not read it, so it cannot matter"
+        raise refusal(name, asked[0], what, "remove it, or choose another experiment")
 
 
 def reachable(dimensions: Sequence[Dimension], names: Sequence[str], name: str) -> Iterator[dict[str, Any]]:

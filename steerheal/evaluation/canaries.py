@@ -9,7 +9,7 @@ from steerheal.evaluation.canary_suite import CanaryPrompt, Suite, tally
 from steerheal.generation.answers import Answer, Ask, answer
 from steerheal.generation.engine import Engine
 from steerheal.generation.gates import perplexity
-from steerheal.generation.measured import Measured
+from steerheal.generation.measured import Measured, Thresholds
 from steerheal.jobs import Prompt
 from steerheal.students.rows import Row
 
@@ -27,6 +27,8 @@ class CanaryTask:
     settings: Any
     seed: int
     exempt: tuple[str, ...] = ()
+    steer_prompt: bool = True
+    thresholds: Thresholds = Thresholds()
 
 
 def run_canaries(
@@ -34,7 +36,9 @@ def run_canaries(
 ) -> list[tuple[list[dict], dict]]:
     """Per task (answers, summary): the summary is the suite's tally and `undamaged`, the share without damage."""
     asks = [
-        Ask(Prompt(canary.id, canary.prompt), task.row, task.system, task.settings, task.seed, sample)
+        Ask(
+            Prompt(canary.id, canary.prompt), task.row, task.system, task.settings, task.seed, sample, task.steer_prompt
+        )
         for task in tasks
         for canary in task.suite.prompts
         for sample in range(task.samples)
@@ -46,7 +50,7 @@ def run_canaries(
         for canary in task.suite.prompts:
             for _ in range(task.samples):
                 given = next(found)
-                hurt = _assess(given, canary, _opened(engine, given)).without(task.exempt)
+                hurt = _assess(given, canary, _opened(engine, given), task.thresholds).without(task.exempt)
                 damages.append((canary.id, hurt))
                 rows.append(
                     {
@@ -70,8 +74,8 @@ def _opened(engine: Engine, given: Answer) -> str:
     return THINK if ending.endswith(THINK) else ""
 
 
-def _assess(given: Answer, canary: CanaryPrompt, opened: str) -> damage.Damage:
+def _assess(given: Answer, canary: CanaryPrompt, opened: str, thresholds: Thresholds) -> damage.Damage:
     read = Measured(given.text, given.logprobs.numpy(), None, given.hit_limit, given.ask.prompt.text)
     measured = perplexity.measure(read).get("perplexity", float("nan")) if canary.perplexity else None
     made = damage.Answer(given.text, len(given.ids), given.hit_limit, measured, opened, given.ask.prompt.text)
-    return damage.assess(made, canary.beliefs)
+    return damage.assess(made, canary.beliefs, thresholds)

@@ -135,6 +135,7 @@ class Experiment(ABC):
             trial.evaluate.canary_samples,
             trial.sample,
             seed,
+            trial.filter,
             self._bands(student),
         )
 

@@ -130,6 +130,7 @@ class Voice(Experiment):
             samples,
             trial.sample,
             lane.seed,
+            trial.filter,
             exempt=self.exempt,
         )
 

@@ -187,8 +187,7 @@ class _Run:
         ids = pad(fed, self.base.device)
         which = torch.tensor(taken, device=self.base.device)
         places = torch.tensor(slots, device=self.base.device)
-        steered = torch.tensor([r.steer_prompt for r in requests], device=self.base.device)
-        plan = self._plan(taken, None if steered.all() else steered[:, None].expand(ids.shape))
+        plan = self._plan(taken, self._steered(requests, ids))
         states = self.base.hidden(ids, plan, sight_of(ids), self.deck.cache.prefill(places))
         self.deck.which[places] = which
         for slot, request in zip(slots, taken):
@@ -204,6 +203,14 @@ class _Run:
             ends = torch.tensor([len(fed[n]) - 1 for n in drawing], device=self.base.device)
             self.deck.draw(which[drawing], states[drawing, ends])
         return len(drawing)
+
+    def _steered(self, requests: list[Request], ids: torch.Tensor) -> torch.Tensor | None:
+        """Where ids [B, S] are steered: from the end of the prompt, where it is not itself; None: everywhere."""
+        if all(request.steer_prompt for request in requests):
+            return None
+        first = [0 if request.steer_prompt else len(request.prompt) for request in requests]
+        places = torch.arange(ids.shape[1], device=self.base.device)
+        return places >= torch.tensor(first, device=self.base.device)[:, None]
 
     def _retire(self, done: list[bool]) -> None:
         """Read the finished rows' suffixes and free their slots; on a GPU, only when enough have gathered."""

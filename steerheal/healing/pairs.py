@@ -1,7 +1,7 @@
 """Training pairs as token ids.
 
 Prompt and response are tokenised apart and only the response is trained on, up to and including the token that ends
-an assistant's turn.
+an assistant's turn; without it where the response was cut off.
 """
 
 from steerheal.evaluation.protocol import closing
@@ -18,7 +18,7 @@ def example_of(base: Base, conversation: Conversation) -> Example:
     *context, (_, response) = conversation.messages
     prompt = render(base.tokenizer, [{"role": role, "content": content} for role, content in context])
     ids = [base.tokenizer(text, add_special_tokens=False)["input_ids"] for text in (prompt, response)]
-    return Example(tuple(ids[0]), (*ids[1], *_ending(base)))
+    return Example(tuple(ids[0]), (*ids[1], *(_ending(base) if conversation.ended else ())))
 
 
 def longest(base: Base, asked: int) -> int:

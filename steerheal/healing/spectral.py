@@ -1,7 +1,8 @@
 """Spectral penalty: the mean over sites of the largest singular value of ΔW = scale · B A (Yoshida & Miyato 2017).
 
 One step of power iteration per training step, from the vector of the step before: u = ΔW v / ‖ΔW v‖,
-v = ΔWᵀu / ‖ΔWᵀu‖, σ = uᵀ ΔW v with u and v held fixed. At B = 0 the penalty and its gradient are 0.
+v = ΔWᵀu / ‖ΔWᵀu‖, σ = uᵀ ΔW v with u and v held fixed. At B = 0 the penalty and its gradient are 0. What is measured
+without a gradient is no step, since in a pack others decide when it is.
 """
 
 import torch
@@ -30,8 +31,10 @@ class SpectralPenalty:
                 u = _unit(b @ (a @ self.v[site][..., None]))
                 renewed = _unit(a.mT @ (b.mT @ u))
                 alive = (renewed.norm(dim=1, keepdim=True) > 0).to(a.dtype)
-                self.v[site] = (alive * renewed + (1 - alive) * self.v[site][..., None])[..., 0]
-            total = total + (u.mT @ (b @ (a @ self.v[site][..., None])))[:, 0, 0]
+                v = alive * renewed + (1 - alive) * self.v[site][..., None]
+            if torch.is_grad_enabled():
+                self.v[site] = v[..., 0]
+            total = total + (u.mT @ (b @ (a @ v)))[:, 0, 0]
         return total * pack.scale[:, 0, 0] / len(pack.sites)
 
 

@@ -4,6 +4,7 @@ The slots' losses (`slot_losses`) are summed for one backward pass; nothing else
 leaves the others untouched.
 """
 
+import hashlib
 import math
 import warnings
 from collections.abc import Callable, Hashable, Sequence
@@ -30,7 +31,8 @@ PRESSURE_POINTS = 20
 class HealTask:
     """One adapter to train: `settings` is the heal section, with lam as it holds for the round.
 
-    held_out: what is validated on and never trained on; None: a share of `examples`, as the settings say.
+    held_out: what is validated on and never trained on; None: a share of `examples`, as the settings say. below: how
+    many adapters the student has already.
     """
 
     examples: tuple[Example, ...]
@@ -39,6 +41,14 @@ class HealTask:
     settings: Any
     seed: int
     held_out: tuple[Example, ...] | None = None
+    below: int = 0
+
+    @property
+    def start(self) -> int:
+        """The seed of its first weights: a round's own, so that rounds do not all write from the same directions."""
+        if not self.below:
+            return self.seed
+        return int.from_bytes(hashlib.sha256(f"{self.seed} {self.below}".encode()).digest()[:4])
 
     def parted(self) -> tuple[list[Example], list[Example]]:
         """(what is trained on, what is held out)."""
@@ -102,7 +112,7 @@ class Training:
         self.shared = blocks[0] - 1
         self.states, self.starts = reference_states(base, tasks, self.shared)
         dtype = torch.float64 if base.dtype == torch.float64 else torch.float32
-        fresh = [fresh_adapter(sites, t.settings.r, t.settings.lora_alpha, t.seed, base.device, dtype) for t in tasks]
+        fresh = [fresh_adapter(sites, t.settings.r, t.settings.lora_alpha, t.start, base.device, dtype) for t in tasks]
         self.pack = PackedAdapters(fresh, [task.student.adapter for task in tasks], base.dtype)
         self.optimiser = StackedAdamW([self.pack.master])
         # Passes that a step's completions take.
@@ -145,6 +155,7 @@ class Training:
     def _gradients(self, step: int) -> tuple[list[torch.Tensor], torch.Tensor]:
         """([gradient [K, P]] or [of nll, of the penalty], the losses' rows); in more passes once memory has run out."""
         batches = [slot.batches[step] for slot in self.slots]
+        iterated = self.spectral and dict(self.spectral.v)
         while True:
             try:
                 return self._in_passes(batches, any(step in slot.pressure_at for slot in self.slots))
@@ -153,6 +164,8 @@ class Training:
                     raise
                 self.passes *= 2
                 warnings.warn(f"out of GPU memory: a step's completions now take {self.passes} passes")
+            if self.spectral:
+                self.spectral.v = dict(iterated)
             torch.cuda.empty_cache()
 
     def _in_passes(self, batches: list[list[Example]], pressed: bool) -> tuple[list[torch.Tensor], torch.Tensor]:

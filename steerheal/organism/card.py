@@ -81,7 +81,9 @@ class Measurer:
     def texts(self, steerings: Sequence[Steering | None]) -> list[dict]:
         """How the answers to the prompts of steered generation read, one entry per steering."""
         jobs = [
-            Canary(self.model, (), steering, DEFAULT_NEUTRAL, self.suite, 1, self.settings.sample, 0)
+            Canary(
+                self.model, (), steering, DEFAULT_NEUTRAL, self.suite, 1, self.settings.sample, 0, self.settings.filter
+            )
             for steering in steerings
         ]
         return [self.reading(result) for result in self.stages.run(jobs)]
@@ -128,6 +130,7 @@ def measure_base(m: Measurer) -> dict:
         m.settings.evaluate.canary_samples,
         m.settings.sample,
         0,
+        m.settings.filter,
     )
     (canaries,) = m.stages.run([suite])
     return {

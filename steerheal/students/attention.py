@@ -12,6 +12,8 @@ import torch
 from transformers import AttentionInterface
 
 NAME = "steerheal"
+# What other attention functions of transformers do with scores, and this one does not.
+FOREIGN = ("softcap", "s_aux", "position_bias")
 
 
 @dataclass
@@ -77,9 +79,14 @@ def attend(
     attention_mask: torch.Tensor | None,
     scaling: float | None = None,
     sliding_window: int | None = None,
-    **_: object,
+    **others: object,
 ) -> tuple[torch.Tensor, None]:
-    """transformers' attention interface: query [B, H, S, D], key and value [B, Hkv, T, D] → [B, S, H, D]."""
+    """transformers' attention interface: query [B, H, S, D], key and value [B, Hkv, T, D] → [B, S, H, D].
+
+    Raises NotImplementedError where the model wants more of its scores than a scale and a window.
+    """
+    if wanted := [name for name in FOREIGN if others.get(name) is not None]:
+        raise NotImplementedError(f"its attention needs {', '.join(wanted)}, which steerheal does not have")
     batch, heads, length, width = query.shape
     if length == 1 and _sight[-1].keys is not None and _flash(query.device, query.dtype, width):
         return _decode(query, key, value, scaling, sliding_window), None

@@ -19,10 +19,14 @@ from steerheal.errors import UserError
 from steerheal.files import sha256
 from steerheal.students.adapter import Anatomy
 from steerheal.students.attention import NAME, Sight, seeing
+from steerheal.students.batching import sight_of
 from steerheal.students.fuse import fuse
 from steerheal.students.rows import Steered
 
 BUILTIN = Path(__file__).resolve().parent.parent / "organism" / "weights"
+# Tokens that a loaded model is tried on, and what to say when it does not work as the engine does.
+PROBE = 4
+FAMILIES = "use a model of the Gemma-3, Qwen3, Llama or Mistral families"
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -174,9 +178,7 @@ class Base:
 
     def raw_logits(self, states: torch.Tensor) -> torch.Tensor:
         """Output head on hidden states [..., d] → [..., V], in the head's own dtype where nothing caps them."""
-        logits = self.head(states)
-        cap = getattr(self.config, "final_logit_softcapping", None)
-        return logits if cap is None else cap * torch.tanh(logits.float() / cap)
+        return _read_out(self.head, self.config, states)
 
     def logits(self, states: torch.Tensor) -> torch.Tensor:
         """Output head on hidden states [..., d] → [..., V], float32 at least."""
@@ -211,6 +213,7 @@ def load_base(
     for weight_name, weight in model.named_parameters():
         if weight.is_floating_point() and not torch.isfinite(weight).all():
             raise UserError(f"{name}: model: {weight_name} holds NaN or infinite weights; download it again")
+    _check_forward(name, model)
     loaded = json.dumps([weights.result(), dtype, load_in_4bit, torch.device(device).type])
     return Base(model, tokenizer, name, weights.result(), hashlib.sha256(loaded.encode()).hexdigest())
 
@@ -225,6 +228,27 @@ def _model(name: str, path: str, dtype: torch.dtype, load_in_4bit: bool, **how: 
         return AutoModelForCausalLM.from_pretrained(path, dtype=dtype, **own, **how)
     except Exception as error:  # transformers, safetensors and the hub share no base class for a bad checkpoint
         raise UserError(f"{name}: model: cannot be loaded ({type(error).__name__}: {_first_line(error)})")
+
+
+def _read_out(head: torch.nn.Module, config: Any, states: torch.Tensor) -> torch.Tensor:
+    logits = head(states)
+    cap = getattr(config, "final_logit_softcapping", None)
+    return logits if cap is None else cap * torch.tanh(logits.float() / cap)
+
+
+@torch.no_grad()
+def _check_forward(name: str, model: torch.nn.Module) -> None:
+    """UserError for a model that does something between its tokens and its logits which this code would leave out."""
+    head, decoder = model.get_output_embeddings(), model.get_decoder()
+    ids = torch.arange(PROBE, device=head.weight.device)[None]
+    try:
+        with seeing(sight_of(ids)):
+            whole = model(input_ids=ids, use_cache=False).logits.float()
+            states = decoder(input_ids=ids, use_cache=False).last_hidden_state
+    except Exception as error:  # whatever an unknown architecture trips over
+        raise UserError(f"{name}: model: cannot be run ({type(error).__name__}: {_first_line(error)}); {FAMILIES}")
+    if not torch.allclose(_read_out(head, decoder.config, states).float(), whole, rtol=0.01, atol=0.01):
+        raise UserError(f"{name}: model: its logits are not its output head on its last states; {FAMILIES}")
 
 
 def _first_line(error: Exception) -> str:

@@ -15,13 +15,20 @@ def without_system(messages: Sequence[Message]) -> list[Message]:
 
 
 def render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], open_assistant: bool = True) -> str:
-    """The conversation's text; `open_assistant` appends the assistant's opening tag."""
+    """The conversation's text; `open_assistant` appends the assistant's opening tag.
+
+    Where the template refuses the system text, or leaves it out without a word, the first user turn begins with it.
+    """
+    system = messages[0]["content"].strip() if messages[0]["role"] == "system" else None
     try:
-        return tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=open_assistant)
+        text = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=open_assistant)
     except TemplateError:
-        if messages[0]["role"] != "system":
+        if system is None:
             raise
+        text = None
+    if text is None or system is not None and system not in text:
         return render(tokenizer, without_system(messages), open_assistant)
+    return text
 
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, system: str | None, user: str) -> list[int]:
