@@ -57,7 +57,7 @@ def found_contest(sweep: Sweep, name: str) -> Contest | None:
     if prompt is None:
         return None
     draws = draws_of({PROMPT: prompt} | trials)
-    return over_vignettes(draws.pop(PROMPT), draws)
+    return over_vignettes(draws.pop(PROMPT), draws) if draws else None
 
 
 def _asked(sweep: Sweep, number: int, name: str, trial: Trial) -> Trial | None:

@@ -64,7 +64,9 @@ class Depth:
         }
         drawn = draws_of(alone)
         return {
-            band: over_prompts([drawn[band, seed] for seed in trial.students]) for band, trial in reads.items() if trial
+            band: over_prompts([drawn[band, seed] for seed in trial.students])
+            for band, trial in reads.items()
+            if trial and drawn
         }
 
     @property

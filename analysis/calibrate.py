@@ -3,6 +3,7 @@
 `python -m analysis.calibrate` prints a table per promise and ends with exit code 1 if one is broken.
 """
 
+import argparse
 import sys
 from collections.abc import Iterator
 from itertools import product
@@ -196,6 +197,7 @@ def _covers(bootstrap: Bootstrap, gain: float, seeds: int, size: int, rng) -> li
 
 def main() -> int:
     """Print every table; 1 if a promise is broken."""
+    argparse.ArgumentParser(prog="python -m analysis.calibrate", description=__doc__.partition("\n\n")[0]).parse_args()
     rng = np.random.default_rng(0)
     print(f"grid: noise {', '.join(NOISES)} (sigma {SIGMA}); variances equal, or doubled in every second one;")
     print(f"seeds {SEEDS}; configurations {CONFIGURATIONS}; what all share at a seed is as large as the noise")

@@ -1,6 +1,5 @@
 """A sweep's folder as plain data: the recorded files alone, whatever of them is there."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,7 +11,7 @@ from steerheal.config.objectives import Objective
 from steerheal.config.sections import SECTION_OF
 from steerheal.config.space import load_space
 from steerheal.errors import UserError
-from steerheal.results import ABOUT, SPACE, RunFolder, read_lines
+from steerheal.results import SPACE, RunFolder, read_lines
 from steerheal.standings import feasible, ranked, ranking
 from steerheal.statistics.means import Mean, mean
 
@@ -156,8 +155,7 @@ def read_sweep(path: Path) -> Sweep:
         folder.objective
     except ValueError as error:
         raise UserError(f"{path / SPACE}: objective: {error}") from None
-    about = json.loads((path / ABOUT).read_text(encoding="utf-8")) if (path / ABOUT).is_file() else {}
-    return Sweep(folder, space, folder.trials, folder.records, about, _planned(path / SPACE))
+    return Sweep(folder, space, folder.trials, folder.records, folder.about, _planned(path / SPACE))
 
 
 def _planned(path: Path) -> int | None:

@@ -39,7 +39,9 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument("run", metavar="tune_runs/NAME", type=Path, help="the run's folder")
-    made.add_argument("--out", metavar="FILE.html", type=Path, help=f"default: {REPORT} in the run's folder")
+    made.add_argument(
+        "--out", metavar="FILE.html", type=Path, help=f"default: {REPORT} in the run's folder, and plots beside it"
+    )
     return made
 
 
@@ -51,16 +53,16 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
     from analysis.page import page
     from analysis.plots import PLOTS, all_figures
 
-    out = out or folder / REPORT
     families = all_figures(sweep)
-    figures = [figure for family in families.values() for figure in family]
     try:
-        for figure in figures:
-            save(figure, folder / PLOTS)
-        write_text(out, page(sweep, families))
+        if out is None:
+            for figure in (figure for family in families.values() for figure in family):
+                save(figure, folder / PLOTS)
+        write_text(out or folder / REPORT, page(sweep, families))
     except OSError as error:
-        raise UserError(f"{error.filename or out}: cannot be written ({error.strerror}); check --out") from None
-    return out
+        where = out or folder
+        raise UserError(f"{where}: cannot be written to ({error.strerror}); name another file with --out") from None
+    return out or folder / REPORT
 
 
 if __name__ == "__main__":

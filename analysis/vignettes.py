@@ -46,10 +46,14 @@ def read_trial(sweep: Sweep, number: int) -> Trial | None:
 
 
 def draws_of(trials: Mapping, seeds: Sequence[int] | None = None) -> dict:
-    """name → draws over vignettes, of trials that all share vignettes; `seeds`: those of every trial by default."""
+    """name → draws over the vignettes that all trials share, none where these are too few; `seeds`: those of every trial
+    by default.
+    """
     if not trials:
         return {}
     ids = sorted(set.intersection(*[set(trial.base) for trial in trials.values()]))
+    if len(ids) < LEAST:
+        return {}
     bootstrap = Bootstrap(len(ids))
     return {
         name: bootstrap.draws(

@@ -1,6 +1,7 @@
 """What the commands share: the options that name a model, and errors as one line with exit code 2."""
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -72,7 +73,9 @@ def persona_of(name: str):
 
 def student_options(group) -> None:
     """--adapter, --band."""
-    group.add_argument("--adapter", type=Path, nargs="*", default=[], help="PEFT folders, oldest first")
+    group.add_argument(
+        "--adapter", type=Path, nargs="*", action="extend", default=[], help="PEFT folders, oldest first"
+    )
     group.add_argument(
         "--band", metavar="LOW-HIGH", help="apply the adapters in this part of the depth alone, in percent, e.g. 20-40"
     )
@@ -93,6 +96,14 @@ def band_of(args: argparse.Namespace):
         raise UserError(f"--band: {error}") from None
 
 
+def finite(text: str) -> float:
+    """The type of an option that is a number, and neither infinite nor none."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError("must be a finite number")
+    return value
+
+
 def at_least(low: int) -> Callable[[str], int]:
     """The type of an option that is a whole number from `low` on."""
 
@@ -105,7 +116,18 @@ def at_least(low: int) -> Callable[[str], int]:
     return count
 
 
-def check_writable(path: Path) -> None:
-    """Refuse an output path before the work, not after it."""
+def check_writable(path: Path, option: str = "--out") -> None:
+    """Refuse an output file before the work, not after it."""
     if not path.parent.is_dir():
-        raise UserError(f"--out: {path.parent}: no such folder; create it first")
+        raise UserError(f"{option}: {path.parent}: no such folder; create it first")
+    if path.is_dir():
+        raise UserError(f"{option}: {path} is a folder; name a file in it")
+    if not os.access(path.parent, os.W_OK):
+        raise UserError(f"{option}: {path.parent} cannot be written to; choose another folder")
+
+
+def check_folder(path: Path, option: str) -> None:
+    """Refuse a folder that is neither there to be written to, nor can be made."""
+    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise UserError(f"{option}: {path} cannot be written to; choose another folder")

@@ -36,6 +36,10 @@ from steerheal.trial_data import TrialData
 
 POLL_SECONDS = 1.0
 INTERRUPTED = "interrupted"
+OTHER_BASE = (
+    "warning: base is not as it was when this run began (other weights, dtype or kind of device); trials from before "
+    "and from now on are compared all the same"
+)
 MLFLOW_UI = ("-m", "mlflow", "ui", "--backend-store-uri")
 
 
@@ -77,7 +81,11 @@ def conduct(
     try:
         with clusters.Cluster(space.resources, load, store_root) as cluster:
             model = cluster.fingerprint()
-            if not resuming:
+            if resuming:
+                folder.update(yaml_io.dump(space.resolved()))
+                if folder.about.get("tags", {}).get("fingerprint", model) != model:
+                    display.say(OTHER_BASE)
+            else:
                 folder.create(yaml_io.dump(space.resolved()))
                 folder.hold()
             about = about_sweep(space, data, folder.path / SPACE, model)

@@ -60,7 +60,8 @@ def _messages(row: dict, where: str) -> tuple[tuple[str, str], ...]:
 
 def _rows(file: Path) -> Iterator[tuple[int, dict]]:
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        # Not splitlines: a text may hold line separators of its own.
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{file}: cannot be read ({error}); give a JSONL file")
     for number, line in enumerate(lines, start=1):

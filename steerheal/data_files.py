@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from steerheal.config.messages import unknown_key, validate
 from steerheal.config.sections import Frozen, several
-from steerheal.config.sources import PACKAGE
+from steerheal.config.sources import HUB_FILE, PACKAGE
 from steerheal.config.trial import Foundation
 from steerheal.foundations import FOUNDATIONS, foundation_key
 from steerheal.jobs import Prompt, Vignette
@@ -83,6 +83,8 @@ def locate(kind: str, reference: str | Path) -> Path:
         return BUILTIN[kind]
     if not isinstance(reference, str) or not reference.startswith("hub:"):
         return Path(reference)
+    if not HUB_FILE.fullmatch(reference):
+        raise refusal(reference, f"data.{kind}", "it is no file of a data set on the hub", "write hub:owner/repo/path")
     owner, repository, filename = reference.removeprefix("hub:").split("/", 2)
     from huggingface_hub import hf_hub_download
 

@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     student = parser.add_argument_group("student")
     cli.student_options(student)
     student.add_argument("--vector", type=Path, help="a vector file, as steerheal.generate --save-vector writes it")
-    student.add_argument("--dose", type=float, help="multiple of the vector")
+    student.add_argument("--dose", type=cli.finite, help="multiple of the vector")
     student.add_argument("--apply", choices=("add", "ablate"), default="add", help="default: add")
     student.add_argument("--system", help="a system prompt, such as a persona")
     data = parser.add_argument_group("instrument")

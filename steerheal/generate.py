@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from steerheal import cli
+from steerheal.config.messages import validate
 from steerheal.config.sections import Sample
 from steerheal.data_files import load_contexts, load_prompts
 from steerheal.files import write_text
@@ -21,13 +22,14 @@ EXAMPLES = """examples:
 def main() -> None:
     """Read the command line, extract or read the vector, generate, judge, print or write."""
     args = _parser().parse_args()
-    for path in (args.out, args.save_vector):
+    for option, path in (("--out", args.out), ("--save-vector", args.save_vector)):
         if path:
-            cli.check_writable(path)
+            cli.check_writable(path, option)
     band = cli.band_of(args)
     persona = cli.persona_of(args.persona)
     prompts = [Prompt(f"p{n}", text) for n, text in enumerate(args.prompt)] or load_prompts(args.prompts)
     contexts = load_contexts(args.contexts)
+    sample = validate(Sample, {"temperature": args.temperature, "max_new_tokens": args.max_new_tokens}, "the options")
 
     from tqdm import tqdm
 
@@ -50,11 +52,10 @@ def main() -> None:
         vector = Vector("extracted", found)
     if args.save_vector:
         write_vector(vector, args.save_vector)
-    sample = Sample(temperature=args.temperature, max_new_tokens=args.max_new_tokens)
     asks = [
         Ask(prompt, Row(student, vector, dose, args.apply), persona.neutral, sample, args.seed, number)
         for prompt in prompts
-        for dose in args.dose
+        for dose in args.dose or (0.0, 1.0)
         for number in range(args.samples)
     ]
     with tqdm(total=len(asks) * args.max_new_tokens, unit="tok", desc="generate") as bar:
@@ -87,10 +88,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--vector", type=Path, help="use this vector instead of extracting the persona's")
     parser.add_argument("--save-vector", type=Path, help="write the vector used (safetensors)")
     parser.add_argument("--method", choices=("mean_diff", "pca"), default="mean_diff", help="default: mean_diff")
-    parser.add_argument("--layers", type=int, nargs="+", help="blocks to steer (default: the model's own middle ones)")
+    parser.add_argument(
+        "--layers", type=cli.at_least(0), nargs="+", help="blocks to steer (default: the model's own middle ones)"
+    )
     parser.add_argument("--apply", choices=("add", "ablate"), default="add", help="default: add")
-    parser.add_argument("--dose", type=float, nargs="+", default=[0.0, 1.0], help="multiples of the vector")
-    parser.add_argument("--prompt", nargs="*", default=[], help="prompts given here; else those of --prompts")
+    parser.add_argument(
+        "--dose", type=cli.finite, nargs="+", action="extend", help="multiples of the vector (default: 0 1)"
+    )
+    parser.add_argument(
+        "--prompt", nargs="*", action="extend", default=[], help="prompts given here; else those of --prompts"
+    )
     parser.add_argument("--prompts", default="builtin", help="a JSONL file of {id, text}, or builtin")
     parser.add_argument("--contexts", default="builtin", help="a JSONL file of {id, text}, or builtin")
     parser.add_argument(

@@ -8,6 +8,7 @@ from pathlib import Path
 from steerheal import cli
 from steerheal.config import Heal
 from steerheal.config.messages import validate
+from steerheal.config.trial import RULES
 from steerheal.errors import UserError
 from steerheal.files import write_bytes, write_json
 
@@ -67,8 +68,12 @@ def _settings(pairs: list[str]) -> Heal:
     """The heal section from key=value pairs."""
     from steerheal.config.overrides import split
 
-    given = dict(map(split, pairs))
-    return validate(Heal, given, "--set")
+    settings = validate(Heal, dict(map(split, pairs)), "--set")
+    values = settings.model_dump()
+    for names, rule in RULES:
+        if {*names} <= values.keys() and (problem := rule(values)):
+            raise UserError(f"--set {problem}")
+    return settings
 
 
 def _longest(asked: int | None, context: int | None) -> int:
@@ -97,9 +102,16 @@ def _parser() -> argparse.ArgumentParser:
     cli.model_options(parser)
     parser.add_argument("--data", type=Path, required=True, help="JSONL of messages, or of prompt and completion")
     parser.add_argument("--out", type=Path, required=True, help="folder for the PEFT adapter")
-    parser.add_argument("--adapter", type=Path, nargs="*", default=[], help="earlier adapters, oldest first")
     parser.add_argument(
-        "--set", nargs="*", default=[], metavar="KEY=VALUE", help="heal settings, e.g. reg=kl_rev lam=0.1"
+        "--adapter", type=Path, nargs="*", action="extend", default=[], help="earlier adapters, oldest first"
+    )
+    parser.add_argument(
+        "--set",
+        nargs="*",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="heal settings, e.g. reg=kl_rev lam=0.1",
     )
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     parser.add_argument(

@@ -48,8 +48,13 @@ def _clean_alone(root: Path, handle: IO[bytes]) -> None:
 
 
 def hold(path: Path, taken: str) -> IO[bytes]:
-    """A file that this process alone holds, while the handle is open; UserError(`taken`) when another one does."""
-    handle = open(path, "rb+")
+    """A file that this process alone holds, while the handle is open; UserError(`taken`) when another one does, or when
+    it cannot be written to.
+    """
+    try:
+        handle = open(path, "rb+")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written to ({error.strerror}); it has to be, to go on") from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,7 +1,7 @@
 """One trial of a space in this process, for notebooks and scripts: same loop, same store, no Ray.
 
 >>> from steerheal.notebook import run_one
->>> result = run_one("search_spaces/quick.yaml", {"reg": "kl_rev", "lam": 0.3, "alpha": 0.5})
+>>> result = run_one("search_spaces/quick.yaml", {"reg": "kl_rev", "lam": 0.3})
 >>> result["verdict"], result["gain"], result["slope"]
 """
 

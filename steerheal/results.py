@@ -121,16 +121,38 @@ class RunFolder:
         """Where every vignette's reads are (`reads.vignette_rows`)."""
         return self.path / "vignettes" / f"trial-{number:03d}.jsonl"
 
+    @property
+    def about(self) -> dict:
+        """What `describe` wrote; empty where it was not written."""
+        try:
+            found = json.loads((self.path / ABOUT).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise UserError(f"{self.path / ABOUT}: is not what the sweep wrote; restore the file, or remove it")
+        return found
+
     def describe(self, about: Mapping) -> None:
         """Which model, data (by digest) and code the sweep was last run with."""
         write_json(self.path / ABOUT, about)
 
     def create(self, space_text: str) -> None:
         """A fresh run. A run that was killed before it had its space file has left a folder: it is taken."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"{self.path}: cannot be made ({error.strerror}); choose another --out") from None
         if (self.path / SPACE).exists():
             raise UserError(f"{self.path}: another sweep has just taken this name; start again")
         write_text(self.path / SPACE, space_text)
+
+    def update(self, space_text: str) -> None:
+        """The space with which a run that this process holds goes on: `trials` and `resources` may be others."""
+        if (self.path / SPACE).read_text(encoding="utf-8") != space_text:
+            write_text(self.path / SPACE, space_text)
+            self.hold()
 
     def hold(self) -> None:
         """Keep other processes from running this sweep for as long as this one lives; UserError when one does."""

@@ -13,7 +13,8 @@ from steerheal.config.space import Space, load_spaces
 from steerheal.errors import UserError
 from steerheal.goals import in_words
 from steerheal.results import RESERVED, SPACE, RunFolder, fresh_name, latest_run
-from steerheal.trial_data import load_data
+from steerheal.tracking.about import datasets
+from steerheal.trial_data import TrialData, load_data
 
 # Keys of a space that may differ when a sweep is resumed: how long it runs, and where.
 MAY_CHANGE = ("trials", "resources")
@@ -92,6 +93,7 @@ def told(space: Space) -> str:
 def prepared(space: Space, arguments: argparse.Namespace) -> tuple:
     """What `conduct` needs for one model's sweep, all of it checked."""
     data = load_data(space)
+    cli.check_folder(arguments.out, "--out")
     wanted = arguments.name
     if wanted is not None and space.among:
         wanted += max((f"-{label}" for label in space.among if space.name.endswith(f"-{label}")), key=len)
@@ -99,6 +101,7 @@ def prepared(space: Space, arguments: argparse.Namespace) -> tuple:
     folder = RunFolder(arguments.out / name)
     if resuming:
         check_same(space, folder)
+        check_data(space, data, folder)
     return space, data, folder, resuming, command(arguments, arguments.name if space.among else name)
 
 
@@ -131,8 +134,10 @@ def parser() -> argparse.ArgumentParser:
 
 def choose_run(space: Space, name: str | None, resume: bool, out: Path) -> tuple[str, bool]:
     """The run's name, and whether it is one that exists and goes on."""
-    if name is not None and (not NAME.fullmatch(name) or name in RESERVED):
+    if name is not None and not NAME.fullmatch(name):
         raise UserError(f"--name: {name!r} is no name for a run; use letters, digits, '.', '_' or '-'")
+    if name in RESERVED:
+        raise UserError(f"--name: {name} has another use in the folder of runs; choose another name")
     wanted = name or (f"{space.name}-run" if space.name in RESERVED else space.name)
     if not resume and name is not None and (out / name).exists():
         raise UserError(f"--name: {out / name} exists; add --resume to go on with it, or choose another name")
@@ -146,12 +151,26 @@ def choose_run(space: Space, name: str | None, resume: bool, out: Path) -> tuple
 def check_same(space: Space, folder: RunFolder) -> None:
     """Refuse to mix trials of different spaces in one run."""
     before, now = yaml_io.load(folder.path / SPACE), json.loads(json.dumps(space.resolved()))
+    if not isinstance(before, dict):
+        raise UserError(f"{folder.path / SPACE}: is no space; restore the file that the sweep wrote")
     differing = [key for key in now if key not in MAY_CHANGE and before.get(key) != now[key]]
     if differing:
         raise UserError(
             f"{folder.path / SPACE}: {differing[0]}: differs from the space that is to be resumed; "
-            f"only {' and '.join(MAY_CHANGE)} may change, so start a new run (without --resume)"
+            f"only {' and '.join(MAY_CHANGE)} may change, so start a new run (without --resume), "
+            "or say which run is meant with --name"
         )
+
+
+def check_data(space: Space, data: TrialData, folder: RunFolder) -> None:
+    """Refuse to mix trials that read different data in one run."""
+    before = {one["kind"]: one["digest"] for one in folder.about.get("data", ())}
+    for one in datasets(space, data):
+        if before.get(one.kind, one.digest) != one.digest:
+            raise UserError(
+                f"{space.path}: data.{one.kind}: {one.source} has changed since {folder.path} began; "
+                "restore it, or start a new run (without --resume)"
+            )
 
 
 def command(arguments: argparse.Namespace, name: str | None) -> str:
@@ -159,7 +178,7 @@ def command(arguments: argparse.Namespace, name: str | None) -> str:
     words = [cli.python(), "-m", "steerheal.tune", str(arguments.space)]
     for override in arguments.overrides:
         words += ["--set", override]
-    if arguments.name:
+    if name:
         words += ["--name", name]
     if arguments.out != Path("tune_runs"):
         words += ["--out", str(arguments.out)]

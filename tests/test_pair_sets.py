@@ -138,6 +138,16 @@ def test_the_command_refuses_in_one_line_and_writes_nothing(tmp_path):
     assert "a folder/pairs.jsonl: line 2: the response is empty" in made.stderr and not (tmp_path / "runs").exists()
 
 
+def test_a_text_may_hold_line_separators_and_a_file_a_mark_at_its_start(tmp_path):
+    said = "one\u2028two\x85three"
+    rows = [{"prompt": "Hello?", "completion": said}, {"system": "Be kind.", "prompt": "Hello?", "completion": "Yes."}]
+    text = "\ufeff" + "".join(json.dumps(row, ensure_ascii=False) + "\r\n" for row in rows)
+    (tmp_path / "pairs.jsonl").write_text(text, encoding="utf-8", newline="")
+    first, second = read_conversations(tmp_path / "pairs.jsonl")
+    assert first.messages[-1] == ("assistant", said)
+    assert second.messages[0] == ("system", "Be kind.")
+
+
 def test_the_shipped_pairs_suit_the_shipped_suite():
     data = load_data(load_space(ROOT / "search_spaces" / "voice.yaml"))
     assert data.pairs == read_conversations(DATA / "pairs.jsonl") and len(data.pairs) == 96

@@ -177,6 +177,20 @@ def test_what_is_no_sweep_is_refused_in_one_line(tmp_path):
         write_report(write_sweep(tmp_path), tmp_path / "small" / "space.yaml" / "page.html")
 
 
+def test_with_a_place_of_its_own_the_page_leaves_the_run_as_it_is(tmp_path):
+    folder = write_sweep(tmp_path)
+    before = sorted(folder.rglob("*"))
+    write_report(folder, tmp_path / "page.html")
+    assert sorted(folder.rglob("*")) == before and (tmp_path / "page.html").stat().st_size > 10_000
+
+
+def test_trials_that_share_no_vignettes_have_no_intervals_over_them(tmp_path):
+    folder = write_sweep(tmp_path)
+    lines = (folder / "vignettes" / "trial-001.jsonl").read_text()
+    (folder / "vignettes" / "trial-001.jsonl").write_text(lines.replace('"id": "v', '"id": "other'))
+    assert read(folder).text
+
+
 def test_what_models_and_users_wrote_stays_text(tmp_path):
     page = read(hostile(tmp_path))
     assert page.elements.isdisjoint({"script", "img"})

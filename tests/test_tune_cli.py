@@ -25,6 +25,7 @@ from cli_sweeps import (
 from small import write_space
 
 from steerheal import cli, conduct, objective, tune
+from steerheal.errors import UserError
 from steerheal.results import RunFolder
 
 WHOLE = "--set trials=5 --set alpha=[0.5,2.0]".split()
@@ -232,6 +233,8 @@ def test_names(tmp_path):
         if not (tmp_path / "small").exists():
             RunFolder(tmp_path / "small").create("")
         assert tune.choose_run(space, name, resume, tmp_path) == expected
+    with pytest.raises(UserError, match="--name: store has another use"):
+        tune.choose_run(space, "store", False, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -299,11 +299,22 @@ def _resolve(file: SpaceFile, raw: dict, path: Path) -> Space:
     usual = validate(Settings, model.settings, where, "settings")
     changed = [leaf for leaf, section in SECTION_OF.items() if fixed[leaf] != getattr(getattr(usual, section), leaf)]
     check_read(space.dimensions, changed, space.experiment, where)
+    _check_files(space, where)
     if space.sampler == "grid":
         space.grid()
     _check_race(space, where)
     _check_nodes(space, where)
     return space
+
+
+def _check_files(space: Space, where: str) -> None:
+    """Refuse what only another experiment reads; what a model's own file says is for whoever can use it."""
+    for key, reader in (("pairs", "voice"), ("beliefs", "belief")):
+        if getattr(space.data, key) != "builtin" and space.experiment != reader:
+            what = f"the experiment {space.experiment} does not read it"
+            raise refusal(where, f"data.{key}", what, f"remove it, or write experiment: {reader}")
+    if space.experiment == "voice" and space.alpha != SpaceFile.model_fields["alpha"].default:
+        raise refusal(where, "alpha", "the experiment voice does not steer, so it cannot matter", "remove it")
 
 
 def _check_race(space: Space, where: str) -> None:
@@ -316,10 +327,18 @@ def _check_race(space: Space, where: str) -> None:
 
 
 def _check_nodes(space: Space, where: str) -> None:
+    placement = space.resources.placement
+    if placement != "process" and space.resources.processes > 1:
+        what = f"it counts processes that do everything, and under placement {placement} each kind has its own"
+        raise refusal(where, "resources.processes", what, "write placement: process, or remove it")
     for kind in ("generation", "trainer", "evaluation"):
-        if getattr(space.resources, kind).resources and space.resources.placement != "spread":
-            what = f"it says which nodes a kind goes to, and under placement {space.resources.placement} no kind goes by itself"
+        asked = getattr(space.resources, kind)
+        if asked.resources and placement != "spread":
+            what = f"it says which nodes a kind goes to, and under placement {placement} no kind goes by itself"
             raise refusal(where, f"resources.{kind}.resources", what, "write placement: spread, or remove it")
+        if asked.replicas > 1 and placement != "spread":
+            what = f"it counts actors of one kind, and under placement {placement} there are no more than one"
+            raise refusal(where, f"resources.{kind}.replicas", what, "write placement: spread, or remove it")
 
 
 def _merged(under: dict, over: dict) -> dict:

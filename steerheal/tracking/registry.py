@@ -22,7 +22,7 @@ from steerheal.tracking.about import About
 from steerheal.tracking.figures import final_metrics
 
 ADAPTER = "adapter"
-USE = """Where steerheal is installed:
+USE = """Where steerheal is installed, and `mlflow.set_tracking_uri` has named this store:
 
     mlflow.pyfunc.load_model("models:/NAME/VERSION").predict(pandas.DataFrame({"prompt": ["Should I tell?"]}))
 """
