@@ -96,7 +96,7 @@ def prepared(space: Space, arguments: argparse.Namespace) -> tuple:
     cli.check_folder(arguments.out, "--out")
     wanted = arguments.name
     if wanted is not None and space.among:
-        wanted += max((f"-{label}" for label in space.among if space.name.endswith(f"-{label}")), key=len)
+        wanted += max((f"-{label}" for label in space.among if space.name.endswith(f"-{label}")), key=len, default="")
     name, resuming = choose_run(space, wanted, arguments.resume, arguments.out)
     folder = RunFolder(arguments.out / name)
     if resuming:

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from steerheal import yaml_io
+from steerheal.bench.report import provenance
 from steerheal.bench.sweep import as_sweep
 from steerheal.bench.widen import widen
 from steerheal.config.sources import BUILTIN_SETTINGS
@@ -50,7 +51,7 @@ def main(words: list[str]) -> None:
     print(f"{asked.gpus} GPUs against one: {ratio:.2f} times the trials an hour")
     if asked.json:
         told = {"gpu": torch.cuda.get_device_name(), "hidden": asked.hidden, "intermediate": asked.intermediate}
-        told |= {"space": asked.space.stem, "set": asked.overrides}
+        told |= {"space": asked.space.stem, "set": asked.overrides} | provenance()
         write_text(asked.json, json.dumps(told | {"first": cold, "gpus": figures, "ratio": ratio}, indent=1) + "\n")
 
 

@@ -14,6 +14,12 @@ from steerheal.files import write_json
 from steerheal.students.base import DTYPES
 
 
+def provenance() -> dict[str, Any]:
+    """The versions of what is measured, and the time."""
+    versions = {"steerheal": __version__, "torch": torch.__version__, "transformers": transformers.__version__}
+    return {"versions": versions, "when": datetime.now(UTC).isoformat(timespec="seconds")}
+
+
 class Report:
     """One command's figures, with the machine and the versions that they were measured on."""
 
@@ -29,13 +35,7 @@ class Report:
             "machine": self.machine.name,
             "bandwidth_bytes_per_s": self.machine.bandwidth,
             "matrix_flop_per_s": self.machine.matrix_rate,
-            "versions": {
-                "steerheal": __version__,
-                "torch": torch.__version__,
-                "transformers": transformers.__version__,
-            },
-            "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
+        } | provenance()
         rates = f"{self.machine.bandwidth / 1e9:,.0f} GB/s, {self.machine.matrix_rate / 1e12:,.1f} TFLOP/s"
         print(f"{bench}, {asked.model}, {asked.dtype}, on {self.machine.name} ({rates} measured)", flush=True)
 
