@@ -81,7 +81,7 @@ def test_a_file_that_would_measure_nothing_is_refused(tmp_path, old, new, key, w
         (f"{VIA}alpha: 2", "alpha", "remove it, or use via: steer"),
         (VIA.replace("moon", "moon, via: prompt, examples: 2"), "settings.instil.examples", "via is prompt"),
         (f"{VIA}search: {{n_keep: [40, 50]}}", "search.n_keep", "does not read it"),
-        (VIA.replace("}}", "}, dose: {n_keep: 40}}"), "settings.dose.n_keep", "does not read it"),
+        (VIA.replace("}}", "}, heal: {held_out: 0.2}}"), "settings.heal.held_out", "does not read it"),
         (f"{VIA}search: {{held_out: [0, 0.1]}}", "search.held_out", "does not read it"),
         (f"{VIA}search: {{via: [lora, icl], inside: [0.5, 1]}}", "search.inside", "add when: {via: [lora]}"),
         (f"{VIA}rounds: 2", "rounds", "one round"),

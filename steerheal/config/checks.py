@@ -18,6 +18,10 @@ UNREAD = {
 }
 
 
+# Sections in which a model's settings file says what suits it, whoever reads that.
+OF_MODELS = ("steer", "dose")
+
+
 def check_space(dimensions: Sequence[Dimension], fixed: Mapping[str, Any], name: str) -> None:
     """Refuse a space with an impossible trial in it; `fixed` holds the settings by leaf name."""
     for dimension in dimensions:
@@ -38,8 +42,8 @@ def check_space(dimensions: Sequence[Dimension], fixed: Mapping[str, Any], name:
 
 
 def check_read(dimensions: Sequence[Dimension], changed: Sequence[str], experiment: str, name: str) -> None:
-    """Refuse what the space searches or fixes (`changed`: leaves that are not as the model has them) and the experiment
-    never reads.
+    """Refuse what the space searches or fixes (`changed`: leaves that are not as by default) and the experiment never
+    reads.
     """
     unread = {*UNREAD.get(experiment, ())}
     asked = [
@@ -47,7 +51,8 @@ def check_read(dimensions: Sequence[Dimension], changed: Sequence[str], experime
         for dimension in dimensions
         if {dimension.name, SECTION_OF.get(dimension.name, "steer")} & unread
     ]
-    asked += [f"settings.{SECTION_OF[leaf]}.{leaf}" for leaf in changed if {SECTION_OF[leaf], leaf} & unread]
+    fixed = {leaf: section for leaf, section in SECTION_OF.items() if leaf in changed and section not in OF_MODELS}
+    asked += [f"settings.{section}.{leaf}" for leaf, section in fixed.items() if {section, leaf} & unread]
     if asked:
         what = f"the experiment {experiment} does not read it, so it cannot matter"
         raise refusal(name, asked[0], what, "remove it, or choose another experiment")
