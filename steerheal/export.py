@@ -1,6 +1,8 @@
 """The best students as PEFT folders, out of the stage store, each with a README that says how to load it."""
 
+import os
 import shutil
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 
 from steerheal.config.sections import Bands
 from steerheal.files import write_bytes, write_text
+from steerheal.leftovers import PART
 from steerheal.store import Store
 
 TOP = 3
@@ -40,26 +43,29 @@ def write_adapters(
     export: Export | None,
     bands: Callable[[Mapping[str, Any]], Bands | None] = lambda row: None,
 ) -> list[Exported]:
-    """`adapters/best`, then one folder per seed of the top few trials; what was written, best first.
+    """`adapters/best`, then one folder per seed of the top few trials; what was written, best first. The folder is replaced
+    as a whole, or stays as it was.
 
     `export` makes one adapter of a history of several rounds, or of what `bands` of a trial's row leaves of it;
     without it (no model at hand) those are left out.
     """
     by_number = {row["trial"]: row for row in rows}
     chosen = [by_number[number] for number in order if by_number[number]["verdict"] in WORTH_KEEPING][:TOP]
-    shutil.rmtree(path / "adapters", ignore_errors=True)
-    written = []
-    for row in chosen:
-        for seed, history in sorted(row["students"].items()):
-            if files := _files(store, history, bands(row), export):
-                exported = Exported(path / "adapters", row, seed)
-                written.append(replace(exported, path=exported.path / exported.name))
-                _write(written[-1].path, files, _readme(row, seed))
-    if not written:
-        return []
-    best = replace(written[0], path=path / "adapters" / "best")
-    shutil.copytree(written[0].path, best.path)
-    return [best, *written]
+    place, written = path / "adapters", []
+    with tempfile.TemporaryDirectory(dir=path, prefix=PART) as scratch:
+        aside = Path(scratch) / place.name
+        for row in chosen:
+            for seed, history in sorted(row["students"].items()):
+                if files := _files(store, history, bands(row), export):
+                    exported = Exported(place, row, seed)
+                    written.append(replace(exported, path=place / exported.name))
+                    _write(aside / exported.name, files, _readme(row, seed))
+        if not written:
+            return []
+        shutil.copytree(aside / written[0].name, aside / "best")
+        shutil.rmtree(place, ignore_errors=True)
+        os.replace(aside, place)
+    return [replace(written[0], path=place / "best"), *written]
 
 
 def _files(

@@ -3,7 +3,7 @@
 import re
 
 # A user and a password in an address, and what follows its path: a key, perhaps.
-CREDENTIALS = re.compile(r"""(?<=://)[^@\s"']*:[^@\s"']*@|(?<=://)[^/@\s]*@|\?[^\s"')]*=[^\s"')]*""")
+CREDENTIALS = re.compile(r"""(?<=://)[^/\s"']*@|(?<=://)[^@\s"']*:[^@\s"']*@|\?[^\s"')]*=[^\s"')]*""")
 
 
 def redacted(text: str) -> str:

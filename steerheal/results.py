@@ -66,15 +66,28 @@ def read_lines(path: Path) -> list[dict]:
 
 
 def append_lines(path: Path, rows: Iterable[Mapping]) -> None:
-    """Append rows as lines and fsync, after cutting off a torn last line."""
+    """Append rows as lines and fsync, after cutting off a torn last line, or ending one that is whole."""
     text = "".join(json.dumps(finite(row), allow_nan=False, ensure_ascii=False) + "\n" for row in rows)
     with open(path, "ab+") as stream:
         if _torn(stream):
             stream.seek(0)
-            stream.truncate(stream.read().rfind(b"\n") + 1)
+            start, last = (found := stream.read()).rfind(b"\n") + 1, found.rpartition(b"\n")[2]
+            if _whole(last):
+                text = "\n" + text
+            else:
+                stream.truncate(start)
         stream.write(text.encode())
         stream.flush()
         os.fsync(stream.fileno())
+
+
+def _whole(line: bytes) -> bool:
+    """Whether a line is counted when it is read."""
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
 
 
 def _torn(stream: BinaryIO) -> bool:
@@ -164,7 +177,7 @@ class RunFolder:
         """After an interruption: rounds of trials that never finished go, and so does what was half written; the
         rest stays byte for byte.
         """
-        for folder in (self.path, self.completions(0).parent, self.answers(0).parent):
+        for folder in (self.path, *(place(0).parent for place in (self.completions, self.answers, self.vignettes))):
             remove_parts(folder)
         rows = self.records
         if rows != read_lines(self.path / RECORDS) or not (self.path / RECORDS).exists():
@@ -192,15 +205,17 @@ class RunFolder:
         """A trial has ended: its completions, its canaries' answers, its vignettes' reads, its new rounds, then the
         line that counts. The tables follow (`refresh_tables`).
 
-        A trial that has run before gets its line replaced, all lines at once.
+        A trial that has run before gets its line replaced, all lines at once; what is told of seeds that it ran then, and
+        of which the artefacts are gone since, stays.
         """
         number = row["trial"]
-        write_jsonl(self.completions(number), [finite(line) for line in completions])
-        write_jsonl(self.answers(number), [finite(line) for line in answers])
-        write_jsonl(self.vignettes(number), [finite(line) for line in vignettes])
-        append_lines(self.path / RECORDS, ({"trial": number} | record for record in records))
         known = read_lines(self.path / TRIALS)
-        if any(line["trial"] == number for line in known):
+        before = any(line["trial"] == number for line in known)
+        told = ((self.completions, completions), (self.answers, answers), (self.vignettes, vignettes))
+        for place, lines in told:
+            _write_told(place(number), [finite(line) for line in lines], before)
+        append_lines(self.path / RECORDS, ({"trial": number} | record for record in records))
+        if before:
             lines = [finite(row) if line["trial"] == number else line for line in known]
             write_jsonl(self.path / TRIALS, lines)
         else:
@@ -228,6 +243,12 @@ class RunFolder:
         table[column] = table[column].astype("boolean")
         write_text(self.path / "trials.csv", table.to_csv(index=False))
         write_bytes(self.path / "trials.parquet", table.to_parquet(index=False))
+
+
+def _write_told(path: Path, lines: list[dict], before: bool) -> None:
+    seeds = {line.get("seed") for line in lines}
+    kept = [line for line in read_lines(path) if line.get("seed") not in seeds] if before else []
+    write_jsonl(path, kept + lines)
 
 
 def _ran(row: Mapping, seed: int) -> bool:

@@ -72,9 +72,10 @@ class Study:
         """
         latest: dict[int, FrozenTrial] = {}
         for trial in self.kept.trials:
-            number = trial.user_attrs[NUMBER]
-            latest[number] = trial
-            self.known.add(trial.user_attrs[PARAMS])
+            number = trial.user_attrs.get(NUMBER)
+            if number is not None:
+                latest[number] = trial
+                self.known.add(trial.user_attrs[PARAMS])
             if not trial.state.is_finished():
                 known = finished.get(number)
                 _tell(optuna.Trial(self.kept, trial._trial_id), known[1] if known else None)

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -94,6 +95,8 @@ class Worker:
         except StoreAway:
             raise
         except Exception as error:
+            # What the failed pass held would take the room of those that follow.
+            traceback.clear_frames(error.__traceback__)
             self._free()
             if len(jobs) == 1:
                 return [_stage_error(jobs[0], error)]

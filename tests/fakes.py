@@ -11,7 +11,7 @@ from pathlib import Path
 
 from safetensors.numpy import save
 
-from steerheal.errors import StageError, StoreAway
+from steerheal.errors import ArtefactLost, StageError, StoreAway
 from steerheal.evaluation.voice import compare, group
 from steerheal.files import read_jsonl
 from steerheal.foundations import FOUNDATIONS
@@ -29,7 +29,7 @@ class FakeWorker:
     """Every run of a job leaves a file in `root/ran` named after its stage and key, so tests can count.
 
     A trap is a file in `root/traps` named after a stage: `die` ends the process (`die once`; `die stored`, after
-    storing; `die lam 0.5`, in heals with that lam), `fail` fails the job, `away` says that the store is away, `sleep N`
+    storing; `die lam 0.5`, in heals with that lam), `fail` fails the job, `lost KEY` fails it for want of an artefact, `away` says that the store is away, `sleep N`
     waits.
     """
 
@@ -68,6 +68,8 @@ class FakeWorker:
                 os._exit(1)
             if words[0] == "fail":
                 return StageError(f"{job.stage}: it was told to fail")
+            if words[0] == "lost":
+                return ArtefactLost(words[1])
             if words[0] == "away":
                 raise StoreAway("store: far away: No space left on device, for 900 s")
             if words[0] == "sleep":

@@ -22,7 +22,7 @@ from steerheal.actors.store_actor import LEASE_SECONDS, StoreActor
 from steerheal.config import Heal as HealSettings
 from steerheal.config.sources import Resources
 from steerheal.config.space import load_space
-from steerheal.errors import StageError, StoreAway
+from steerheal.errors import ArtefactLost, StageError, StoreAway
 from steerheal.jobs import Heal, Score
 from steerheal.loop import run_trial
 from steerheal.store import FolderStore
@@ -168,6 +168,15 @@ def test_a_failure_reaches_only_its_client(cluster, root):
     assert RayStages(cluster.store, "good").run([collect(50)])[0].hit
     forget(root, "extract")
     assert not RayStages(cluster.store, "later").run([extract("bad")])[0].hit
+
+
+def test_what_fails_for_want_of_an_artefact_is_no_death_of_its_process(cluster, root):
+    trap(root, "extract", "lost 0123")
+    for number in range(5):
+        with pytest.raises(ArtefactLost):
+            RayStages(cluster.store, f"reader {number}").run([extract("wanting")])
+    forget(root, "extract")
+    assert RayStages(cluster.store, "reader").run([extract("wanting")])
 
 
 def test_a_killed_stage_actor_comes_back_and_the_job_is_done(cluster, root):

@@ -205,6 +205,7 @@ def test_single_steps_refuse_bands_and_adapters_that_do_not_fit(command, monkeyp
 def test_an_exported_adapter_is_what_its_figures_are_about(tmp_path):
     """A trial that measured a band is not given away as the whole adapter."""
     (tmp_path / "key").mkdir()
+    (tmp_path / "run").mkdir()
     for name in PEFT_FILES:
         (tmp_path / "key" / name).write_text("whole")
     summary = {"gain": 1.0, "coherence": 0.99, "slope": None}
@@ -216,3 +217,22 @@ def test_an_exported_adapter_is_what_its_figures_are_about(tmp_path):
     read = lambda trial: (tmp_path / "run" / "adapters" / trial / PEFT_FILES[0]).read_text()
     assert (read("trial-000-seed-0"), read("trial-001-seed-0")) == ("whole", "key 20-40")
     assert len(write_adapters(tmp_path / "run", store, rows, [1], None, lambda row: bands[row["trial"]])) == 0
+    assert (read("trial-000-seed-0"), read("best")) == ("whole", "whole")
+
+
+def test_adapters_stay_where_the_store_has_lost_one_of_them(tmp_path):
+    """They are replaced all at once, or not at all."""
+    summary = {"gain": 1.0, "coherence": 0.99, "slope": None}
+    rows = [{"trial": n, "verdict": "ok", "students": {"0": [f"key{n}"]}, "summary": summary} for n in (0, 1)]
+    for number in (0, 1):
+        (tmp_path / f"key{number}").mkdir()
+        for name in PEFT_FILES:
+            (tmp_path / f"key{number}" / name).write_text(f"{number}")
+    store = SimpleNamespace(folder=lambda key: tmp_path / key)
+    write_adapters(tmp_path, store, rows, [0, 1], None)
+    before = {path: path.read_bytes() for path in (tmp_path / "adapters").rglob("*") if path.is_file()}
+    (tmp_path / "key1" / PEFT_FILES[0]).unlink()
+    with pytest.raises(OSError):
+        write_adapters(tmp_path, store, rows, [1, 0], None)
+    assert {path: path.read_bytes() for path in (tmp_path / "adapters").rglob("*") if path.is_file()} == before
+    assert not list(tmp_path.glob(".part-*"))

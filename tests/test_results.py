@@ -79,6 +79,14 @@ def test_a_trial_that_runs_again_keeps_one_line_and_its_rounds_accumulate(folder
     assert [(line["trial"], line["seed"]) for line in folder.records] == [(0, 0), (1, 0), (0, 1)]
 
 
+def test_what_was_told_of_earlier_seeds_stays_where_the_store_has_forgotten_it(folder):
+    told = lambda seed, text: {"seed": seed, "text": text, "kept": True}
+    folder.finish(row(0) | {"ran": [0], "fresh": []}, [], [told(0, "first")], [told(0, "answer")])
+    folder.finish(row(0) | {"ran": [0, 1], "fresh": []}, [], [told(0, "again"), told(1, "second")], [told(1, "other")])
+    assert [line["text"] for line in read_lines(folder.completions(0))] == ["again", "second"]
+    assert [line["text"] for line in read_lines(folder.answers(0))] == ["answer", "other"]
+
+
 def test_rounds_of_a_heat_that_was_interrupted_are_dropped(folder):
     folder.finish(row(0) | {"ran": [0], "fresh": []}, [{"seed": 0, "round": 0}], [])
     append_lines(folder.path / "records.jsonl", [{"trial": 0, "seed": 1, "round": 0}])
@@ -92,7 +100,7 @@ def test_a_heat_is_written_down_before_it_runs(folder):
     assert folder.heats == [{3: [1], 12: [1, 2]}, {3: [2]}]
 
 
-def test_every_torn_end_is_dropped_and_cut_before_the_next_line(tmp_path):
+def test_every_torn_end_is_dropped_and_cut_before_the_next_line_and_one_that_is_read_stays(tmp_path):
     path = tmp_path / "lines.jsonl"
     append_lines(path, [{"a": 1}, {"b": "é"}])
     whole = path.read_bytes()
@@ -102,7 +110,7 @@ def test_every_torn_end_is_dropped_and_cut_before_the_next_line(tmp_path):
         torn_but_whole_json = whole[:length].rpartition(b"\n")[2] in (b'{"a": 1}', '{"b": "é"}'.encode())
         assert len(read_lines(path)) == kept + torn_but_whole_json
         append_lines(path, [{"c": 3}])
-        assert read_lines(path)[-1] == {"c": 3} and len(read_lines(path)) == kept + 1
+        assert read_lines(path)[-1] == {"c": 3} and len(read_lines(path)) == kept + torn_but_whole_json + 1
 
 
 def test_a_damaged_line_in_the_middle_is_an_error(tmp_path):

@@ -153,6 +153,13 @@ def test_killed_between_record_and_tell(tmp_path):
     assert trial.state == TrialState.COMPLETE and tuple(trial.values) == worth(0).values
 
 
+def test_a_trial_that_somebody_else_has_put_into_the_study_is_let_be(tmp_path):
+    study = study_at(tmp_path / "a.db")
+    study.recover({})
+    study.kept.ask()
+    assert len(run(study_at(tmp_path / "a.db"), {})) == 8
+
+
 def test_study_rebuilt_from_records_when_its_file_is_gone(tmp_path):
     whole = run(study_at(tmp_path / "whole.db"), {})
     done = {}

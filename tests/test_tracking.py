@@ -1,5 +1,7 @@
 """MLflow: the runs, what is in them, and that nothing is left open or doubled."""
 
+import shutil
+
 from tracked import RECORD, ROW, fresh_store, own_store, run_folder, runs, tracker  # noqa: F401
 
 from steerheal.tracking.figures import round_metrics
@@ -69,6 +71,18 @@ def test_what_was_finished_without_mlflow_is_logged_later(run_folder):
     client, found = runs(run_folder)
     assert set(found) == {"run", "trial 3"}
     assert len(client.get_metric_history(found["trial 3"].info.run_id, "gain")) == 1
+
+
+def test_another_store_gets_all_of_the_sweep(run_folder, fresh_store, monkeypatch):
+    finished = [ROW | {"records": [RECORD], "files": [run_folder / "completions.jsonl"]}]
+    tracker(run_folder, finished).close("FINISHED")
+    other, said = run_folder.parent / "other", []
+    other.mkdir()
+    shutil.copy(fresh_store, other)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{other / 'mlflow.db'}")
+    tracker(run_folder, finished, said).close("FINISHED")
+    _, found = runs(other / "run")
+    assert said == [] and set(found) == {"run", "trial 3"}
 
 
 def test_a_store_that_is_away_is_said_once(run_folder, monkeypatch):

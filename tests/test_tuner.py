@@ -101,6 +101,21 @@ def test_what_a_process_had_taken_when_it_died_without_a_word_is_begun_again(sea
     assert roster.posted == [(2, "settings 2")] and course.over == []
 
 
+@pytest.mark.parametrize("method", ["ended", "ready", "heard"])
+def test_what_goes_wrong_in_the_sweep_stops_it(searcher, course, capsys, method):
+    """Tune would log it where nobody looks, and wait for ever for the trials that come after."""
+
+    def fails(*_):
+        raise OSError("database is locked")
+
+    setattr(course, method, fails)
+    searcher.suggest("a")
+    says(searcher, "a", began=0)
+    searcher.on_trial_complete("a")
+    assert course.stopping == "OSError: database is locked"
+    assert searcher.suggest("b") == Searcher.FINISHED
+
+
 def test_a_process_that_dies_in_line_costs_no_trial_anything(searcher, course, roster):
     searcher.suggest("a")
     searcher.on_trial_complete("a", error=True)

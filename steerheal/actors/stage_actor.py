@@ -80,6 +80,7 @@ class StageActor:
         self.took: dict[str, float] = {}
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compute")
         self.busy: asyncio.Task | None = None
+        self.told = False
         self.node = ray.get_runtime_context().get_node_id()
         self.worker, self.problem = None, self._doomed()
         if self.problem is None:
@@ -108,12 +109,14 @@ class StageActor:
         """The loaded base's fingerprint, or the one line that says why it could not be loaded."""
         return (self.worker.fingerprint if self.worker else None), self.problem
 
-    async def progress(self) -> tuple[Place, dict[str, Any], list[str]]:
-        """A sign of life: where this process is, what it computes (stage, jobs, done, total; empty between batches), and
-        what the store has had to say in it since the last call.
+    async def progress(self) -> tuple[Place | None, dict[str, Any], list[str]]:
+        """A sign of life: where this process is (None when it has no model, of which the last says why, once), what it
+        computes (stage, jobs, done, total; empty between batches), and what the store has had to say in it since the last
+        call.
         """
         if self.worker is None:
-            return here(), {}, []
+            told, self.told = self.told, True
+            return None, {}, [] if told else [f"a process takes no jobs: {self.problem}"]
         return here(), dict(self.worker.progress), self.worker.store.heard()
 
     async def pid(self) -> int:

@@ -132,7 +132,8 @@ class _Errand:
         """
         if isinstance(answer, ArtefactLost):
             self.store.lost.remote(answer.key)
-            self.store.release.remote([key], self.client)
+            # What was begun and not finished for want of it is no death.
+            self.store.give_up.remote(key, self.client)
         elif isinstance(answer, StageError):
             self.store.failed.remote(key, str(answer))
         else:

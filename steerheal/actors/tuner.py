@@ -11,8 +11,11 @@ import logging
 import os
 import tempfile
 import time
+import traceback
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
+from functools import wraps
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -69,6 +72,21 @@ class Outside:
         return object, ()
 
 
+def stopping(method: Callable) -> Callable:
+    """A method whose failure stops the course: Tune would log it, where nobody reads, and wait for ever."""
+
+    @wraps(method)
+    def guarded(self: "CourseSearcher", *arguments: Any, **options: Any) -> Any:
+        try:
+            return method(self, *arguments, **options)
+        except Exception as error:
+            traceback.print_exc()
+            self.course.stop(f"{type(error).__name__}: {error}")
+            return None
+
+    return guarded
+
+
 class CourseSearcher(Outside, Searcher):
     """Tune's side of a `Course`. `roster.post` puts a trial in line, `roster.leave` says which one a turn had taken;
     Tune is given at most `most` turns at once. Deaths that cost no trial anything count for nobody (None) until one
@@ -87,6 +105,7 @@ class CourseSearcher(Outside, Searcher):
         for number, settings in self.course.ready():
             self.roster.post(number, settings)
 
+    @stopping
     def suggest(self, trial_id: str) -> dict | str | None:
         """Another turn, as long as there are trials for it."""
         if self.course.stopping or not self.left:
@@ -96,6 +115,7 @@ class CourseSearcher(Outside, Searcher):
         self.turns[trial_id] = None
         return {"turn": trial_id}
 
+    @stopping
     def on_trial_result(self, trial_id: str, result: dict) -> None:
         """A message from a trial's process. The first says which trial it has taken; of two that run the same one, since
         the store actor died when it was taken, the second is not listened to.
@@ -112,6 +132,7 @@ class CourseSearcher(Outside, Searcher):
         if (number := self.turns[trial_id]) is not None:
             self.course.heard(number, message)
 
+    @stopping
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
         """The end of a turn, good or bad; a trial whose process has died is begun again."""
         if trial_id not in self.turns:

@@ -101,7 +101,7 @@ class Watch:
         self.said += said
         if task != one.task or not task:
             one.moved = now
-        one.asked, one.heard, one.place, one.task, one.been = None, now, place, task, True
+        one.asked, one.heard, one.place, one.task, one.been = None, now, place, task, one.been or place is not None
 
     def notices(self) -> list[str]:
         """What the actors' stores have had to say since the last call."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 
 from steerheal.export import Exported
@@ -53,7 +54,9 @@ class Runs:
         """The experiment and the sweep's run, fresh or reopened, and what was finished without MLflow."""
         tags = self._experiment()
         if (self.folder / REMEMBERED).exists():
-            self.ids |= json.loads((self.folder / REMEMBERED).read_text())
+            remembered = json.loads((self.folder / REMEMBERED).read_text())
+            if remembered["parent"] is None or self._holds(remembered["parent"]):
+                self.ids |= remembered
         self.ids |= {"uri": shown_uri, "experiment": self.experiment_id}
         self._save()
         self._end_interrupted()
@@ -73,6 +76,15 @@ class Runs:
                 for record in row["records"]:
                     self.round(row["trial"], record, row["seeds"])
                 self.ended(row, row["files"])
+
+    def _holds(self, run: str) -> bool:
+        """Whether this store has a run; another one, or one that was begun anew, gets all of the sweep's."""
+        try:
+            return bool(self.client.get_run(run))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return False
 
     def started(self, number: int, params: dict[str, Any]) -> None:
         """A trial's run, fresh or reopened."""
