@@ -22,3 +22,9 @@ class ArtefactLost(StageError):
 
 class StoreAway(Exception):
     """The store cannot be read or written, and did not come back: what runs is interrupted, not failed."""
+
+
+def in_a_line(error: Exception) -> str:
+    """Its type, and the first line of what it says."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"

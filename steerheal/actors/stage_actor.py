@@ -19,7 +19,7 @@ import ray
 from ray.exceptions import RayActorError, RayError
 
 from steerheal.actors.watch import Place, here
-from steerheal.errors import StageError, StoreAway, UserError
+from steerheal.errors import StageError, StoreAway, UserError, in_a_line
 from steerheal.jobs import Job, Result
 from steerheal.store import Store
 
@@ -103,7 +103,7 @@ class StageActor:
             self.problem = str(error)
         except Exception as error:
             traceback.print_exc()
-            self.problem = f"the model cannot be loaded: {_in_a_line(error)}"
+            self.problem = f"the model cannot be loaded: {in_a_line(error)}"
 
     async def loaded(self) -> tuple[str | None, str | None]:
         """The loaded base's fingerprint, or the one line that says why it could not be loaded."""
@@ -211,9 +211,4 @@ def _as_data(job: Job, outcome: Result | Exception) -> Result | StageError:
     if isinstance(outcome, Result | StageError):
         return outcome
     traceback.print_exception(outcome)
-    return StageError(f"{job.stage}: {_in_a_line(outcome)}")
-
-
-def _in_a_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
+    return StageError(f"{job.stage}: {in_a_line(outcome)}")

@@ -27,6 +27,7 @@ from ray.tune.search import Searcher
 
 from steerheal.actors.cluster import joined, trial_cpus
 from steerheal.actors.trial import PAYLOAD, trial_function
+from steerheal.errors import in_a_line
 from steerheal.leftovers import PART
 
 # Tune would copy these variables, credentials among them, into a description that Ray writes to its logs.
@@ -81,7 +82,7 @@ def stopping(method: Callable) -> Callable:
             return method(self, *arguments, **options)
         except Exception as error:
             traceback.print_exc()
-            self.course.stop(f"{type(error).__name__}: {error}")
+            self.course.stop(in_a_line(error))
             return None
 
     return guarded
