@@ -24,12 +24,9 @@ def prepared(run, *overrides):
     return tune.check_data(space, load_data(space), run)
 
 
-def test_equal_data_is_gone_on_with(run):
-    prepared(run)
-
-
 @pytest.mark.parametrize("name", ["vignettes", "prompts", "contexts"])
 def test_data_that_has_changed_since_is_refused(run, name):
+    prepared(run)
     path = run.path.parent / "small-files" / f"{name}.jsonl"
     first, *others = path.read_text().splitlines()
     row = json.loads(first)
